@@ -1,0 +1,2 @@
+//! herd.
+pub mod places;
