@@ -1,1 +1,122 @@
-fn main(){}
+//! `herd NAME` runs one server, `herd --all` the whole herd.
+
+mod all;
+mod options;
+
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+use herd::event_loop::EventLoop;
+use herd::server::{Callback, Node, SIGHUP, SIGINT, SIGTERM, Who};
+use herd::worlds::os::OsWorld;
+use options::{One, Task};
+
+/// The command line was wrong.
+const WRONG_USE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match options::parse(&arguments) {
+        Err(problem) => fail(WRONG_USE, &problem),
+        Ok(Task::Print(text)) => {
+            // Nobody is left to be told if standard output is closed.
+            let _ = io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Ok(Task::All { roster, pass_on }) => match all::run(&roster, &pass_on) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => fail(1, &problem),
+        },
+        Ok(Task::One(one)) => match run(*one) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(problem) => fail(1, &problem),
+        },
+    }
+}
+
+fn fail(status: u8, problem: &str) -> ExitCode {
+    eprintln!("herd: {problem}");
+    ExitCode::from(status)
+}
+
+/// Runs one server until it is asked to stop. False if a second request cut the stopping short.
+fn run(one: One) -> Result<bool, String> {
+    let name = one.config.name().to_string();
+    let address = one.config.roster.servers[one.config.me].address;
+    let world = || -> io::Result<OsWorld> {
+        let mut world = OsWorld::new()?;
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            world.watch_signal(signal)?;
+        }
+        Ok(world)
+    };
+    let mut world = world().map_err(|error| format!("{name} cannot start: {error}"))?;
+    if let Some(path) = &one.log {
+        world.open_journal(path).map_err(|error| {
+            format!(
+                "{name} cannot write its journal {}: {error}",
+                path.display()
+            )
+        })?;
+    }
+    let mut event_loop = EventLoop::new(world);
+    let mut node = Node::new(one.config.clone());
+    node.start(&mut event_loop)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("{name} cannot listen on {address}: the port is in use")
+            }
+            _ => format!("{name} cannot listen on {address}: {error}"),
+        })?;
+    for warning in warnings(&one) {
+        eprintln!("{name}: {warning}");
+        node.notice(&mut event_loop, Who::Server, format_args!("{warning}"));
+    }
+    println!("{name} listens on {address}");
+    // The line is for whoever waits for it; a closed pipe is no reason to stop.
+    let _ = io::stdout().flush();
+    if one.until_stdin_ends {
+        stop_when_stdin_ends(&event_loop)?;
+    }
+    event_loop
+        .run_forever(&mut node)
+        .map_err(|error| format!("{name} cannot poll any more: {error}"))?;
+    Ok(!node.was_hurried())
+}
+
+/// What a user should know before relying on this server.
+fn warnings(one: &One) -> Vec<String> {
+    let mut warnings = vec![String::from(
+        "no Google Places key: WHATSAT is answered from the embedded gazetteer (GeoNames, CC BY 4.0)",
+    )];
+    let roster = &one.config.roster;
+    for index in roster.neighbours(one.config.me) {
+        let server = &roster.servers[index];
+        if server.course {
+            warnings.push(format!(
+                "{} is a course server: AT is believed from any connection from {}",
+                server.name,
+                server.address.ip()
+            ));
+        }
+    }
+    warnings
+}
+
+/// A thread reads standard input (a file or a terminal cannot always be polled) and sends its end
+/// into the loop.
+fn stop_when_stdin_ends(event_loop: &EventLoop<OsWorld, Callback>) -> Result<(), String> {
+    let remote = event_loop.remote();
+    let wait = move || {
+        let mut bytes = [0; 256];
+        while matches!(io::stdin().read(&mut bytes), Ok(count) if count > 0) {}
+        // A loop that is gone needs no stopping.
+        let _ = remote.call_soon_threadsafe(Callback::Signal(SIGTERM));
+    };
+    std::thread::Builder::new()
+        .name(String::from("stdin"))
+        .spawn(wait)
+        .map(|_| ())
+        .map_err(|error| format!("no thread to watch standard input: {error}"))
+}

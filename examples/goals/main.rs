@@ -1,0 +1,90 @@
+//! Measures the release binary against the goals it is held to, and exits
+//! with 1 if one is missed.
+//!
+//! ```text
+//! cargo build --release --bins --examples
+//! target/release/examples/goals                   # all of them, two minutes
+//! target/release/examples/goals syscalls memory   # some
+//! ```
+//!
+//! - `syscalls`: system calls a request, counted by strace (see `syscalls.rs`);
+//! - `memory`: of a start, an idle connection, a million records; the first
+//!   reply after exec; wakeups of an idle herd (`memory.rs`);
+//! - `flood`: messages between five servers for one update, converged updates
+//!   a second, time to the farthest server (`flood.rs`);
+//! - `dump`: what clients feel of a million records coming in or going out
+//!   (`dump.rs`).
+//!
+//! Each prints rows `goal | bound | measured | ok`; a row without a bound is
+//! told for people to judge. Servers are pinned to one core and everything
+//! here to another. `--binary PATH` measures another herd.
+
+#[path = "../load/usage.rs"]
+mod usage;
+
+mod dump;
+mod flood;
+mod guard;
+mod memory;
+mod proxy;
+mod servers;
+mod syscalls;
+mod table;
+mod talk;
+
+use servers::Lab;
+use std::error::Error;
+use std::process::ExitCode;
+use table::Table;
+
+/// Whatever went wrong, told once, at the end of `main`.
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+type Measurement = fn(&Lab, &mut Table) -> Result<()>;
+
+const GOALS: [(&str, Measurement); 4] = [
+    ("syscalls", syscalls::measure),
+    ("memory", memory::measure),
+    ("flood", flood::measure),
+    ("dump", dump::measure),
+];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("goals: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool> {
+    let names = GOALS.map(|(name, _)| name).join(" ");
+    let mut options = getopts::Options::new();
+    options
+        .optopt("", "binary", "measure this herd", "PATH")
+        .optflag("h", "help", "print this");
+    let matches = options.parse(std::env::args().skip(1))?;
+    if matches.opt_present("help") {
+        let brief = format!("Usage: goals [options] [{names}]");
+        print!("{}", options.usage(&brief));
+        return Ok(true);
+    }
+    let known = |name: &String| GOALS.iter().any(|(goal, _)| goal == name);
+    if let Some(name) = matches.free.iter().find(|name| !known(name)) {
+        return Err(format!("no goal is named {name:?}; there are: {names}").into());
+    }
+    guard::watch()?;
+    servers::raise_descriptor_limit();
+    let lab = Lab::new(matches.opt_str("binary"))?;
+    let mut table = Table::default();
+    table.head();
+    for (name, measure) in GOALS {
+        if matches.free.is_empty() || matches.free.iter().any(|wanted| wanted == name) {
+            measure(&lab, &mut table).map_err(|error| format!("{name}: {error}"))?;
+        }
+    }
+    Ok(table.all_met())
+}

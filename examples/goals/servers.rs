@@ -1,0 +1,307 @@
+//! Real servers in a directory of their own: herd files with free ports,
+//! processes that die with their handle, cores to pin them to.
+//!
+//! ```text
+//! let herd = Herd::standard()?;
+//! let clark = Start::new("Clark").pinned().run(&lab, &herd)?;
+//! let client = Client::connect(clark.addr)?;
+//! ```
+
+use crate::{Result, guard};
+use serde_json::json;
+use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+/// The course's five servers, and who talks to whom.
+pub const NAMES: [&str; 5] = ["Bailey", "Bona", "Campbell", "Clark", "Jaquez"];
+pub const LINKS: [(&str, &str); 6] = [
+    ("Clark", "Jaquez"),
+    ("Clark", "Bona"),
+    ("Campbell", "Bailey"),
+    ("Campbell", "Bona"),
+    ("Campbell", "Jaquez"),
+    ("Bona", "Bailey"),
+];
+
+/// Where to find and how to place what is measured.
+pub struct Lab {
+    herd: PathBuf,
+    load: PathBuf,
+    /// Removed at the end, with the herd files and journals in it.
+    dir: PathBuf,
+    /// The servers' core, if there are two.
+    core: Option<String>,
+}
+
+impl Lab {
+    /// Finds the binaries and moves this process to a core of its own.
+    pub fn new(binary: Option<String>) -> Result<Lab> {
+        let examples = std::env::current_exe()?
+            .parent()
+            .map(Path::to_path_buf)
+            .unwrap_or_default();
+        let herd = match binary {
+            Some(path) => fs::canonicalize(path)?,
+            None => examples.with_file_name("herd"),
+        };
+        let load = examples.join("load");
+        for needed in [&herd, &load] {
+            if !needed.exists() {
+                return Err(format!(
+                    "{} is missing: cargo build --release --bins --examples",
+                    needed.display()
+                )
+                .into());
+            }
+        }
+        let dir = std::env::temp_dir().join(format!("herd-goals-{}", std::process::id()));
+        fs::create_dir(&dir)?;
+        let cores = allowed_cores()?;
+        let core = match cores.as_slice() {
+            [servers, ours, ..] => {
+                pin_ourselves(ours)?;
+                Some(servers.clone())
+            }
+            _ => None,
+        };
+        Ok(Lab {
+            herd,
+            load,
+            dir,
+            core,
+        })
+    }
+
+    /// A command that runs the load generator against `addr`.
+    pub fn load(&self, addr: SocketAddr) -> Command {
+        let mut command = Command::new(&self.load);
+        command.arg("--addr").arg(addr.to_string());
+        command
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// The cores of `Cpus_allowed_list`, as in `0-1` or `2,4-7`.
+fn allowed_cores() -> Result<Vec<String>> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))
+        .ok_or("no Cpus_allowed_list in /proc/self/status")?;
+    let mut cores = Vec::new();
+    for range in list.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        cores.extend((first.parse::<u32>()?..=last.parse()?).map(|core| core.to_string()));
+    }
+    Ok(cores)
+}
+
+fn pin_ourselves(core: &str) -> Result<()> {
+    let pid = std::process::id().to_string();
+    let done = Command::new("taskset")
+        .args(["--all-tasks", "--pid", "--cpu-list", core, &pid])
+        .stdout(Stdio::null())
+        .status()
+        .map_err(|e| format!("taskset (of util-linux) is needed: {e}"))?;
+    if !done.success() {
+        return Err(format!("taskset cannot move us to core {core}").into());
+    }
+    Ok(())
+}
+
+/// Ten thousand connections take as many descriptors, here and in each
+/// server, which inherits our limit.
+pub fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // Too low a limit shows when connecting.
+    let _ = setrlimit(Resource::Nofile, limit);
+}
+
+/// What a herd file says.
+#[derive(Clone, Default)]
+pub struct Herd {
+    pub addrs: HashMap<String, SocketAddr>,
+    pub links: Vec<(String, String)>,
+}
+
+impl Herd {
+    /// A herd on free ports. They are all bound before the first is let go,
+    /// so no two are the same.
+    pub fn new(names: &[&str], links: &[(&str, &str)]) -> Result<Herd> {
+        let listeners: Vec<TcpListener> = names
+            .iter()
+            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .collect::<std::io::Result<_>>()?;
+        let mut herd = Herd::default();
+        for (name, listener) in names.iter().zip(&listeners) {
+            herd.addrs.insert(name.to_string(), listener.local_addr()?);
+        }
+        for &(one, other) in links {
+            herd.link(one, other);
+        }
+        Ok(herd)
+    }
+
+    /// The five of the course.
+    pub fn standard() -> Result<Herd> {
+        Herd::new(&NAMES, &LINKS)
+    }
+
+    pub fn link(&mut self, one: &str, other: &str) {
+        self.links.push((one.to_string(), other.to_string()));
+    }
+
+    pub fn addr(&self, name: &str) -> SocketAddr {
+        self.addrs[name]
+    }
+
+    fn save(&self, path: &Path) -> std::io::Result<()> {
+        let servers: HashMap<_, _> = self
+            .addrs
+            .iter()
+            .map(|(name, addr)| (name, addr.to_string()))
+            .collect();
+        let file = json!({ "servers": servers, "links": self.links });
+        fs::write(path, file.to_string())
+    }
+}
+
+/// How to start one server.
+pub struct Start<'a> {
+    name: &'a str,
+    pinned: bool,
+    journal: bool,
+    straced: bool,
+}
+
+impl<'a> Start<'a> {
+    /// Without a journal, wherever the scheduler likes.
+    pub fn new(name: &'a str) -> Start<'a> {
+        Start {
+            name,
+            pinned: false,
+            journal: false,
+            straced: false,
+        }
+    }
+
+    /// On the servers' core, away from us.
+    pub fn pinned(mut self) -> Self {
+        self.pinned = true;
+        self
+    }
+
+    /// With a journal, or not.
+    pub fn journal(mut self, journal: bool) -> Self {
+        self.journal = journal;
+        self
+    }
+
+    /// Under `strace --summary-only`, whose table comes from `Server::traced`.
+    pub fn straced(mut self) -> Self {
+        self.straced = true;
+        self
+    }
+
+    /// Starts the server and returns when it listens.
+    pub fn run(self, lab: &Lab, herd: &Herd) -> Result<Server> {
+        let herd_file = lab.dir.join(format!("{}.json", self.name));
+        herd.save(&herd_file)?;
+        let journal = lab.dir.join(format!("{}.log", self.name));
+        let mut words: Vec<&str> = Vec::new();
+        if let (true, Some(core)) = (self.pinned, &lab.core) {
+            words.extend(["taskset", "--cpu-list", core]);
+        }
+        if self.straced {
+            // The tracer as a grandchild: the child is the server itself.
+            words.extend(["strace", "--daemonize", "--follow-forks", "--summary-only"]);
+        }
+        let mut command = match words.split_first() {
+            None => Command::new(&lab.herd),
+            Some((program, rest)) => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(&lab.herd);
+                command
+            }
+        };
+        command.arg(self.name).arg("--herd").arg(&herd_file);
+        command.arg("--log");
+        match self.journal {
+            true => command.arg(&journal),
+            false => command.arg("none"),
+        };
+        command.current_dir(&lab.dir).stdin(Stdio::null());
+        command.stdout(Stdio::piped());
+        if self.straced {
+            command.stderr(Stdio::piped());
+        }
+        let program = words.first().copied().unwrap_or("herd");
+        let child = command
+            .spawn()
+            .map_err(|e| format!("cannot run {program}: {e}"))?;
+        Server::wait_for(child, self.name, herd.addr(self.name))
+    }
+}
+
+/// A running server, killed when this is dropped.
+pub struct Server {
+    child: Child,
+    pub name: String,
+    pub addr: SocketAddr,
+    /// Held open: a server may print more.
+    _stdout: BufReader<ChildStdout>,
+}
+
+impl Server {
+    fn wait_for(mut child: Child, name: &str, addr: SocketAddr) -> Result<Server> {
+        guard::enter(child.id());
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut server = Server {
+            child,
+            name: name.to_string(),
+            addr,
+            _stdout: BufReader::new(stdout),
+        };
+        let mut line = String::new();
+        server._stdout.read_line(&mut line)?;
+        let expected = format!("{name} listens on {addr}");
+        if line.trim_end() != expected {
+            return Err(format!("expected {expected:?} on stdout, got {line:?}").into());
+        }
+        Ok(server)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Kills the server and returns what its tracer then has to say.
+    pub fn traced(mut self) -> Result<String> {
+        let mut summary = String::new();
+        self.child.kill()?;
+        if let Some(mut stderr) = self.child.stderr.take() {
+            // Ends when the tracer, too, has closed it.
+            stderr.read_to_string(&mut summary)?;
+        }
+        Ok(summary)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        guard::leave(self.child.id());
+    }
+}

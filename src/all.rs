@@ -1,0 +1,170 @@
+//! `herd --all`: every server of the herd as a child process.
+//!
+//! Each child stops when its standard input ends, and this process holds the other ends: so the
+//! herd stops on Ctrl-C, and no server is left behind if this process is killed.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use herd::herd::Roster;
+use herd::server::{SIGINT, SIGTERM};
+
+enum Report {
+    /// A child printed that it listens.
+    Listens,
+    /// A child's standard output ended: the child did.
+    Ended(usize),
+    /// A signal asks to stop.
+    Stop,
+}
+
+/// Starts all servers, waits for Ctrl-C, stops them all.
+///
+/// # Errors
+/// A server could not be started, or none is left.
+pub fn run(roster: &Roster, pass_on: &[String]) -> Result<(), String> {
+    let (sender, reports) = channel();
+    watch_signals(sender.clone()).map_err(|error| format!("cannot watch signals: {error}"))?;
+    let mut children = Vec::new();
+    for (index, server) in roster.servers.iter().enumerate() {
+        let started = start(&server.name, pass_on).and_then(|(child, output)| {
+            children.push(child);
+            watch_output(index, output, sender.clone())
+        });
+        if let Err(error) = started {
+            stop(&mut children);
+            return Err(format!("{} cannot be started: {error}", server.name));
+        }
+    }
+    let outcome = supervise(roster, &mut children, &reports);
+    stop(&mut children);
+    outcome
+}
+
+fn supervise(
+    roster: &Roster,
+    children: &mut [Child],
+    reports: &Receiver<Report>,
+) -> Result<(), String> {
+    let mut listening = 0;
+    let mut alive = children.len();
+    for report in reports {
+        match report {
+            Report::Stop => {
+                println!("Stopping.");
+                return Ok(());
+            }
+            Report::Listens => {
+                listening += 1;
+                if listening == children.len() {
+                    introduce(roster);
+                }
+            }
+            Report::Ended(index) => {
+                let name = &roster.servers[index].name;
+                let status = children[index].wait().map_err(|error| error.to_string())?;
+                if listening < children.len() {
+                    return Err(format!("{name} did not start"));
+                }
+                alive -= 1;
+                println!("{name} has ended ({status}); herd {name} starts it again.");
+                if alive == 0 {
+                    return Err(String::from("no server is left"));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A table of addresses and three lines to paste.
+fn introduce(roster: &Roster) {
+    let width = roster
+        .names()
+        .iter()
+        .map(|name| name.len())
+        .max()
+        .unwrap_or(0);
+    for (index, server) in roster.servers.iter().enumerate() {
+        let neighbours = roster.neighbours(index);
+        let linked: Vec<_> = neighbours
+            .iter()
+            .map(|&n| roster.servers[n].name.as_str())
+            .collect();
+        println!(
+            "{:width$}  {}  linked with {}",
+            server.name,
+            server.address,
+            linked.join(", ")
+        );
+    }
+    let (first, last) = (
+        &roster.servers[0],
+        &roster.servers[roster.servers.len() - 1],
+    );
+    let say = |server: &herd::herd::Server, line: &str| {
+        let (host, port) = (server.address.ip(), server.address.port());
+        println!("  {line} | nc -N {host} {port}");
+    };
+    println!("\nPaste, line by line (Ctrl-C here stops the herd):");
+    say(
+        first,
+        "echo IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 $(date +%s.%N)",
+    );
+    say(last, "echo WHATSAT kiwi.cs.ucla.edu 10 5");
+    say(last, "echo HELLO");
+}
+
+fn start(name: &str, pass_on: &[String]) -> io::Result<(Child, ChildStdout)> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .arg(name)
+        .arg("--until-stdin-ends")
+        .args(pass_on)
+        // Ctrl-C reaches this process alone; it then lets the children finish.
+        .process_group(0)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let output = child
+        .stdout
+        .take()
+        .ok_or_else(|| io::Error::other("no standard output"))?;
+    Ok((child, output))
+}
+
+fn stop(children: &mut [Child]) {
+    for child in &mut *children {
+        drop(child.stdin.take());
+    }
+    for child in children {
+        // It has ended, or ends now; either way nothing is left to do.
+        let _ = child.wait();
+    }
+}
+
+fn watch_output(index: usize, output: ChildStdout, sender: Sender<Report>) -> io::Result<()> {
+    let watch = move || {
+        for _ in BufReader::new(output).lines().map_while(Result::ok) {
+            let _ = sender.send(Report::Listens);
+        }
+        let _ = sender.send(Report::Ended(index));
+    };
+    thread::Builder::new().spawn(watch).map(|_| ())
+}
+
+fn watch_signals(sender: Sender<Report>) -> io::Result<()> {
+    let (mut receiver, signals) = UnixStream::pair()?;
+    signal_hook::low_level::pipe::register(SIGINT, signals.try_clone()?)?;
+    signal_hook::low_level::pipe::register(SIGTERM, signals)?;
+    let watch = move || {
+        let mut byte = [0];
+        while receiver.read_exact(&mut byte).is_ok() {
+            let _ = sender.send(Report::Stop);
+        }
+    };
+    thread::Builder::new().spawn(watch).map(|_| ())
+}

@@ -1,0 +1,59 @@
+//! What a server was told at start: its place in the herd and its limits.
+
+use std::time::Duration;
+
+use crate::herd::{RECORDS_MAX, Roster, Ties};
+
+/// Connections of clients and neighbours that one server holds, unless told otherwise.
+pub const CONNECTIONS_MAX: usize = 65_536;
+
+/// One server's configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The herd.
+    pub roster: Roster,
+    /// Which server of the herd this is.
+    pub me: usize,
+    /// Write a journal.
+    pub journal: bool,
+    /// The journal stops growing at this many bytes; 0: no limit.
+    pub max_log: u64,
+    /// Close a client's connection after one answer.
+    pub one_shot: bool,
+    /// Send the whole table when a link comes up.
+    pub catch_up: bool,
+    /// How far ahead of our clock an IAMAT may be; zero: as far as it likes.
+    pub max_ahead: Duration,
+    /// Clients the table takes.
+    pub max_records: usize,
+    /// Connections held at once.
+    pub max_connections: usize,
+    /// Close a client that sent no command for this long; zero: never.
+    pub client_idle: Duration,
+    /// How the table joins reports with equal times. Only experiments change it.
+    pub ties: Ties,
+}
+
+impl Config {
+    /// The configuration of the server at `me` in `roster`, with every default.
+    pub fn new(roster: Roster, me: usize) -> Config {
+        Config {
+            roster,
+            me,
+            journal: true,
+            max_log: 0,
+            one_shot: false,
+            catch_up: true,
+            max_ahead: Duration::ZERO,
+            max_records: RECORDS_MAX,
+            max_connections: CONNECTIONS_MAX,
+            client_idle: Duration::ZERO,
+            ties: Ties::TotalOrder,
+        }
+    }
+
+    /// This server's name.
+    pub fn name(&self) -> &str {
+        &self.roster.servers[self.me].name
+    }
+}

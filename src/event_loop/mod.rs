@@ -1,0 +1,477 @@
+//! The event loop: asyncio's, piece by piece, with callbacks that are data.
+//!
+//! One turn is [`EventLoop::run_once`] = [`collect`](EventLoop::collect), then
+//! [`run_next`](EventLoop::run_next) until the snapshot is used up, then
+//! [`finish`](EventLoop::finish). Whoever wants to stop between two callbacks drives the same three
+//! calls; the loop knows nothing of debuggers.
+//!
+//! The loop knows no sockets either: it asks its [`World`] what time it is and what is ready, turns
+//! the answers into callbacks, and hands each callback to the [`Application`] with `&mut` access to
+//! everything. So there is no shared ownership anywhere.
+
+mod executor;
+mod handle;
+mod inbox;
+mod observe;
+mod timers;
+mod world;
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::time::Duration;
+
+pub use executor::{EXECUTOR_QUEUE_MAX, EXECUTOR_THREADS, Executor, ExecutorError};
+pub use handle::{Handle, Origin, Pending};
+pub use inbox::{INBOX_MAX, InboxFull, Remote};
+pub use observe::{Observation, SLOW_CALLBACK, SLOW_ITERATION};
+pub use timers::COMPACT_ABOVE;
+pub use world::{Event, Readiness, Token, Wake, World};
+
+use handle::Handles;
+use timers::Timers;
+
+/// The longest that one poll sleeps, whatever the timers say. (asyncio: `MAXIMUM_SELECT_TIMEOUT`.)
+pub const MAXIMUM_POLL_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// A callback as data: a small enum of the application, with the two forms the loop itself makes.
+pub trait Callback: Clone + fmt::Debug {
+    /// The poll says that `token` has become ready.
+    fn ready(token: Token, readiness: Readiness) -> Self;
+    /// A signal arrived. (asyncio: `add_signal_handler`.)
+    fn signal(number: i32) -> Self;
+}
+
+/// What went wrong in a callback, and where. (asyncio: the context of `call_exception_handler`.)
+#[derive(Debug)]
+pub struct Context<C> {
+    /// What failed, in words.
+    pub message: &'static str,
+    /// The failure.
+    pub error: Box<dyn Error>,
+    /// The callback that failed.
+    pub callback: C,
+    /// Where it was queued.
+    pub location: &'static Location<'static>,
+}
+
+impl<C: fmt::Debug> fmt::Display for Context<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Context {
+            message,
+            error,
+            callback,
+            location,
+        } = self;
+        write!(
+            f,
+            "{message}: {error} (in {callback:?}, queued at {location})"
+        )
+    }
+}
+
+/// The program that runs on the loop.
+pub trait Application<W: World> {
+    /// Its callbacks.
+    type Callback: Callback;
+
+    /// Runs one callback: the only place in the program where callbacks run.
+    ///
+    /// # Errors
+    /// Goes to [`Application::exception_handler`]; the loop goes on.
+    fn call(
+        &mut self,
+        event_loop: &mut EventLoop<W, Self::Callback>,
+        callback: Self::Callback,
+    ) -> Result<(), Box<dyn Error>>;
+
+    /// The end of a turn, before the next poll: flush what the turn produced. asyncio has no such
+    /// phase; Redis calls it beforeSleep.
+    fn before_poll(&mut self, event_loop: &mut EventLoop<W, Self::Callback>);
+
+    /// A callback failed. If the handler fails too, the loop prints both to standard error.
+    ///
+    /// # Errors
+    /// Falls back to the default: a line on standard error.
+    fn exception_handler(
+        &mut self,
+        context: &Context<Self::Callback>,
+    ) -> Result<(), Box<dyn Error>> {
+        Err(context.to_string().into())
+    }
+
+    /// Something happened in the loop. Does nothing unless it is overridden.
+    fn observe(&mut self, observation: Observation<'_, Self::Callback>) {
+        let _ = observation;
+    }
+}
+
+/// The loop. It belongs to the thread that made it: sending it elsewhere does not compile, which
+/// is what asyncio checks at run time in debug mode (`_check_thread`).
+///
+/// ```compile_fail
+/// fn must_be_send<T: Send>() {}
+/// must_be_send::<herd::event_loop::EventLoop<herd::worlds::os::OsWorld, herd::server::Callback>>();
+/// ```
+pub struct EventLoop<W, C> {
+    /// The outside.
+    pub world: W,
+    handles: Handles<C>,
+    ready: VecDeque<Handle>,
+    timers: Timers,
+    remote: Remote<C>,
+    executor: Option<Executor>,
+    events: Vec<Event>,
+    now: Duration,
+    /// Callbacks left in this turn's snapshot. (asyncio: `ntodo`.)
+    todo: usize,
+    ran: usize,
+    iteration: u64,
+    stopping: bool,
+    /// Stopwatch at the end of the last poll, and at the end of the last callback.
+    polled_at: Duration,
+    last_lap: Duration,
+    not_send: PhantomData<*const ()>,
+}
+
+impl<W: World, C: Callback> EventLoop<W, C> {
+    /// A loop in `world`, with nothing scheduled.
+    pub fn new(mut world: W) -> EventLoop<W, C> {
+        let now = world.time();
+        let remote = Remote::new(world.waker());
+        EventLoop {
+            world,
+            handles: Handles::new(),
+            ready: VecDeque::new(),
+            timers: Timers::new(),
+            remote,
+            executor: None,
+            events: Vec::new(),
+            now,
+            todo: 0,
+            ran: 0,
+            iteration: 0,
+            stopping: false,
+            polled_at: now,
+            last_lap: now,
+            not_send: PhantomData,
+        }
+    }
+
+    /// Time since the loop was born, as of the end of this turn's poll. (asyncio: `loop.time`,
+    /// which reads the clock at each call; ours stands still within a turn.)
+    pub fn time(&self) -> Duration {
+        self.now
+    }
+
+    /// How many turns have begun.
+    pub fn iteration(&self) -> u64 {
+        self.iteration
+    }
+
+    /// Queues a callback behind everything that is ready; it runs in the next turn, after a poll.
+    /// (asyncio: base_events.call_soon.)
+    #[track_caller]
+    pub fn call_soon(&mut self, callback: C) -> Handle {
+        self.enqueue(callback, Origin::Soon, Location::caller())
+    }
+
+    /// Runs `callback` once `delay` has passed. (asyncio: base_events.call_later.)
+    #[track_caller]
+    pub fn call_later(&mut self, delay: Duration, callback: C) -> Handle {
+        self.schedule(self.now.saturating_add(delay), callback, Location::caller())
+    }
+
+    /// Runs `callback` at loop time `when`, never earlier. (asyncio: base_events.call_at.)
+    #[track_caller]
+    pub fn call_at(&mut self, when: Duration, callback: C) -> Handle {
+        self.schedule(when, callback, Location::caller())
+    }
+
+    /// Cancels a handle, whether it waits in the timers or is ready already, and drops its callback
+    /// at once. False if it ran, was cancelled before, or runs right now. (asyncio: Handle.cancel.)
+    pub fn cancel(&mut self, handle: Handle) -> bool {
+        match self.handles.take(handle) {
+            Some(pending) => {
+                if pending.scheduled {
+                    self.timers.note_cancelled();
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A door for other threads. (asyncio: call_soon_threadsafe.)
+    pub fn remote(&self) -> Remote<C> {
+        self.remote.clone()
+    }
+
+    /// Runs `job` on a thread of the pool, which starts with the first job; what `job` returns
+    /// comes back as a callback. (asyncio: run_in_executor.)
+    ///
+    /// # Errors
+    /// [`ExecutorError`] if the queue is full or there is no thread.
+    pub fn run_in_executor(
+        &mut self,
+        job: impl FnOnce() -> C + Send + 'static,
+    ) -> Result<(), ExecutorError>
+    where
+        C: Send + 'static,
+    {
+        if self.executor.is_none() {
+            self.executor = Some(Executor::start()?);
+        }
+        let remote = self.remote();
+        let deliver = move || {
+            // A loop that is gone or drowning cannot take the result; nobody waits for it then.
+            let _ = remote.call_soon_threadsafe(job());
+        };
+        match &self.executor {
+            Some(executor) => executor.submit(deliver),
+            None => Err(ExecutorError::Full),
+        }
+    }
+
+    /// Ends `run_forever` after the current turn. (asyncio: base_events.stop.)
+    pub fn stop(&mut self) {
+        self.stopping = true;
+    }
+
+    /// Turns until [`stop`](EventLoop::stop). (asyncio: base_events.run_forever.)
+    ///
+    /// # Errors
+    /// Only if the world cannot poll any more.
+    pub fn run_forever<A>(&mut self, application: &mut A) -> io::Result<()>
+    where
+        A: Application<W, Callback = C>,
+    {
+        self.run_until(application, |_| false)
+    }
+
+    /// Turns until `done` says so after a turn, or until [`stop`](EventLoop::stop).
+    ///
+    /// # Errors
+    /// Only if the world cannot poll any more.
+    pub fn run_until<A>(
+        &mut self,
+        application: &mut A,
+        mut done: impl FnMut(&mut A) -> bool,
+    ) -> io::Result<()>
+    where
+        A: Application<W, Callback = C>,
+    {
+        loop {
+            self.run_once(application)?;
+            if self.stopping || done(application) {
+                self.stopping = false;
+                return Ok(());
+            }
+        }
+    }
+
+    /// One turn. (asyncio: base_events._run_once.)
+    ///
+    /// # Errors
+    /// Only if the world cannot poll any more.
+    pub fn run_once<A>(&mut self, application: &mut A) -> io::Result<()>
+    where
+        A: Application<W, Callback = C>,
+    {
+        self.collect(application)?;
+        while self.run_next(application) {}
+        self.finish(application);
+        Ok(())
+    }
+
+    /// The first part of a turn: prunes cancelled timers, polls, queues what is ready and then what
+    /// is due, and fixes how many callbacks this turn will run. Those that they queue in turn wait
+    /// for the next one, so a callback that re-queues itself cannot starve the sockets.
+    ///
+    /// # Errors
+    /// Only if the world cannot poll any more.
+    pub fn collect<A>(&mut self, application: &mut A) -> io::Result<()>
+    where
+        A: Application<W, Callback = C>,
+    {
+        self.timers.prune(&self.handles);
+        let timeout = self.poll_timeout();
+        let before = self.world.stopwatch();
+        self.world.poll(timeout, &mut self.events)?;
+        self.now = self.world.time();
+        self.polled_at = self.world.stopwatch();
+        self.last_lap = self.polled_at;
+        let events = self.process_events();
+        self.queue_due_timers();
+        self.todo = self.ready.len();
+        self.ran = 0;
+        self.iteration += 1;
+        application.observe(Observation::Polled {
+            took: self.polled_at.saturating_sub(before),
+            events,
+            todo: self.todo,
+        });
+        Ok(())
+    }
+
+    /// Runs the next callback of this turn's snapshot, skipping cancelled ones. False if none is
+    /// left.
+    pub fn run_next<A>(&mut self, application: &mut A) -> bool
+    where
+        A: Application<W, Callback = C>,
+    {
+        while self.todo > 0 {
+            self.todo -= 1;
+            let Some(handle) = self.ready.pop_front() else {
+                break;
+            };
+            if let Some(pending) = self.handles.take(handle) {
+                self.run_handle(application, handle, pending);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The last part of a turn: lets the application flush what the turn produced.
+    pub fn finish<A>(&mut self, application: &mut A)
+    where
+        A: Application<W, Callback = C>,
+    {
+        application.before_poll(self);
+        let took = self.world.stopwatch().saturating_sub(self.polled_at);
+        let ran = self.ran;
+        application.observe(Observation::Iteration { ran, took });
+        if took >= SLOW_ITERATION {
+            application.observe(Observation::SlowIteration { ran, took });
+        }
+    }
+
+    /// The loop time at which the loop has something to do if nothing arrives: now when a callback
+    /// is ready, else the earliest timer. A simulation asks this to move its clock.
+    pub fn next_deadline(&mut self) -> Option<Duration> {
+        self.timers.prune(&self.handles);
+        if self.ready.is_empty() && !self.stopping {
+            self.timers.next_deadline()
+        } else {
+            Some(self.now)
+        }
+    }
+
+    /// The ready queue in order, without the cancelled.
+    pub fn ready(&self) -> impl Iterator<Item = (Handle, &Pending<C>)> {
+        self.ready
+            .iter()
+            .filter_map(|&handle| Some((handle, self.handles.get(handle)?)))
+    }
+
+    /// The timers in no particular order, without the cancelled.
+    pub fn timers(&self) -> impl Iterator<Item = (Duration, Handle, &Pending<C>)> {
+        self.timers
+            .iter()
+            .filter_map(|(when, handle)| Some((when, handle, self.handles.get(handle)?)))
+    }
+
+    /// Entries in the timer heap, cancelled ones included.
+    pub fn timer_heap_len(&self) -> usize {
+        self.timers.len()
+    }
+
+    fn enqueue(
+        &mut self,
+        callback: C,
+        origin: Origin,
+        location: &'static Location<'static>,
+    ) -> Handle {
+        let handle = self.handles.insert(callback, origin, self.now, location);
+        self.ready.push_back(handle);
+        handle
+    }
+
+    fn schedule(
+        &mut self,
+        when: Duration,
+        callback: C,
+        location: &'static Location<'static>,
+    ) -> Handle {
+        let handle = self
+            .handles
+            .insert(callback, Origin::Timer, self.now, location);
+        self.timers.push(when, handle);
+        handle
+    }
+
+    fn poll_timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || self.stopping {
+            return Some(Duration::ZERO);
+        }
+        let when = self.timers.next_deadline()?;
+        Some(when.saturating_sub(self.now).min(MAXIMUM_POLL_TIMEOUT))
+    }
+
+    /// Turns events into handles. (asyncio: selector_events._process_events, but one handle for a
+    /// socket where asyncio has one for its reader and one for its writer.)
+    fn process_events(&mut self) -> usize {
+        let here = Location::caller();
+        let mut events = std::mem::take(&mut self.events);
+        let count = events.len();
+        for event in events.drain(..) {
+            match event {
+                Event::Ready(token, readiness) => {
+                    self.enqueue(C::ready(token, readiness), Origin::Io, here);
+                }
+                Event::Signal(number) => {
+                    self.enqueue(C::signal(number), Origin::Signal, here);
+                }
+                Event::Woken => {
+                    for callback in self.remote.drain() {
+                        self.enqueue(callback, Origin::Thread, here);
+                    }
+                }
+            }
+        }
+        self.events = events;
+        count
+    }
+
+    fn queue_due_timers(&mut self) {
+        while let Some(handle) = self.timers.pop_due(self.now, &mut self.handles) {
+            self.ready.push_back(handle);
+        }
+    }
+
+    fn run_handle<A>(&mut self, application: &mut A, handle: Handle, pending: Pending<C>)
+    where
+        A: Application<W, Callback = C>,
+    {
+        application.observe(Observation::Started(handle, &pending));
+        let location = pending.location;
+        let callback = pending.callback.clone();
+        self.ran += 1;
+        if let Err(error) = application.call(self, pending.callback) {
+            let context = Context {
+                message: "a callback failed",
+                error,
+                callback: callback.clone(),
+                location,
+            };
+            if let Err(failure) = application.exception_handler(&context) {
+                eprintln!("{context}; the exception handler says: {failure}");
+            }
+        }
+        let lap = self.world.stopwatch();
+        let took = lap.saturating_sub(self.last_lap);
+        self.last_lap = lap;
+        application.observe(Observation::Finished(handle, took));
+        if took >= SLOW_CALLBACK {
+            application.observe(Observation::SlowCallback {
+                callback: &callback,
+                location,
+                took,
+            });
+        }
+    }
+}

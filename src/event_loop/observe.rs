@@ -1,0 +1,57 @@
+//! What the loop tells whoever watches it. (asyncio: debug mode's slow-callback warning; the rest
+//! people have asked for since 2016.)
+
+use std::panic::Location;
+use std::time::Duration;
+
+use super::handle::{Handle, Pending};
+
+/// A callback that ran this long is reported. (asyncio: `slow_callback_duration`.)
+pub const SLOW_CALLBACK: Duration = Duration::from_millis(100);
+
+/// A turn whose callbacks ran this long in all is reported, even if none was slow by itself
+/// (cpython#101946 asks for it).
+pub const SLOW_ITERATION: Duration = Duration::from_millis(100);
+
+/// One thing that happened in the loop. Durations come from the stopwatch: they are for people,
+/// and nothing may be decided by them.
+#[derive(Debug)]
+pub enum Observation<'a, C> {
+    /// A poll returned: how long it took, how many events it brought, how many callbacks this
+    /// turn will run.
+    Polled {
+        /// Time inside the poll.
+        took: Duration,
+        /// Events it returned.
+        events: usize,
+        /// Callbacks that will run in this turn.
+        todo: usize,
+    },
+    /// A callback is about to run.
+    Started(Handle, &'a Pending<C>),
+    /// It returned.
+    Finished(Handle, Duration),
+    /// It took at least [`SLOW_CALLBACK`].
+    SlowCallback {
+        /// What ran.
+        callback: &'a C,
+        /// Where it was queued.
+        location: &'static Location<'static>,
+        /// For how long.
+        took: Duration,
+    },
+    /// A turn is over: how many callbacks ran and how long, the final flush included.
+    Iteration {
+        /// Callbacks run.
+        ran: usize,
+        /// From the end of the poll to the end of the turn.
+        took: Duration,
+    },
+    /// The same, when it took at least [`SLOW_ITERATION`].
+    SlowIteration {
+        /// Callbacks run.
+        ran: usize,
+        /// From the end of the poll to the end of the turn.
+        took: Duration,
+    },
+}

@@ -1,0 +1,85 @@
+//! The timer heap, with lazy deletion. (asyncio: `_scheduled` and the start of `_run_once`.)
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+use super::handle::{Handle, Handles};
+
+/// Below this many timers the heap is not worth compacting.
+/// (asyncio: `_MIN_SCHEDULED_TIMER_HANDLES`.)
+pub const COMPACT_ABOVE: usize = 100;
+
+/// Timers ordered by (deadline, order of scheduling).
+///
+/// asyncio orders by deadline alone, so equal deadlines run in the heap's accidental order. Ours
+/// run first in, first out: a recording can only be replayed if ties are decided.
+pub(super) struct Timers {
+    heap: BinaryHeap<Reverse<(Duration, Handle)>>,
+    /// How many entries of the heap were cancelled. (asyncio: `_timer_cancelled_count`.)
+    cancelled: usize,
+}
+
+impl Timers {
+    pub fn new() -> Timers {
+        Timers {
+            heap: BinaryHeap::new(),
+            cancelled: 0,
+        }
+    }
+
+    pub fn push(&mut self, when: Duration, handle: Handle) {
+        self.heap.push(Reverse((when, handle)));
+    }
+
+    /// Notes that one scheduled handle was cancelled; its entry goes at a later `prune`.
+    pub fn note_cancelled(&mut self) {
+        self.cancelled += 1;
+    }
+
+    /// Number of entries, cancelled ones included.
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Drops cancelled entries: all of them if they are more than half of a large heap, else only
+    /// those at the front, so that the poll does not wake for nothing.
+    pub fn prune<C>(&mut self, handles: &Handles<C>) {
+        let alive = |entry: &Reverse<(Duration, Handle)>| handles.get(entry.0.1).is_some();
+        if self.heap.len() > COMPACT_ABOVE && self.cancelled * 2 > self.heap.len() {
+            self.heap.retain(alive);
+            self.cancelled = 0;
+            return;
+        }
+        while let Some(first) = self.heap.peek() {
+            if alive(first) {
+                break;
+            }
+            self.heap.pop();
+            self.cancelled -= 1;
+        }
+    }
+
+    /// The earliest deadline. Exact right after `prune`; before, perhaps of a cancelled timer.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.heap.peek().map(|entry| entry.0.0)
+    }
+
+    /// Takes the earliest timer that is due at `now`.
+    pub fn pop_due<C>(&mut self, now: Duration, handles: &mut Handles<C>) -> Option<Handle> {
+        while self.next_deadline()? <= now {
+            let Reverse((_, handle)) = self.heap.pop()?;
+            if let Some(pending) = handles.get_mut(handle) {
+                pending.scheduled = false;
+                return Some(handle);
+            }
+            self.cancelled -= 1;
+        }
+        None
+    }
+
+    /// Deadlines and handles in no particular order, cancelled ones included.
+    pub fn iter(&self) -> impl Iterator<Item = (Duration, Handle)> + '_ {
+        self.heap.iter().map(|entry| entry.0)
+    }
+}

@@ -1,0 +1,117 @@
+//! One server's copy of the table and what it does with a report. Pure: bytes and time in, bytes
+//! and intents out.
+
+use std::time::Duration;
+
+use super::store::{Offer, Source, Store};
+use super::wire::{At, Report};
+
+/// What follows from a client's IAMAT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Answered, and news: forward the record at this position to every neighbour.
+    News(u32),
+    /// Answered; the table knew as much or better.
+    Known,
+    /// Not answered: its time is further ahead of ours than this server allows.
+    TooFarAhead,
+    /// Not answered: a new client, and the table is full.
+    Full,
+}
+
+/// What follows from an AT line of another server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// News: forward the record at this position to every neighbour but the one it came from.
+    News(u32),
+    /// The table knew as much or better; here the flood stops.
+    Known,
+    /// The line names a server that is not of the herd.
+    Stranger,
+    /// A new client, and the table is full.
+    Full,
+}
+
+/// One server's part in the herd.
+pub struct Replica {
+    name: Vec<u8>,
+    herd: Vec<Vec<u8>>,
+    /// How far ahead of our clock a client's time may be; zero: as far as it likes.
+    max_ahead: Duration,
+    store: Store,
+    line: Vec<u8>,
+}
+
+impl Replica {
+    /// The replica of the server `name` in a herd of servers with the names `herd`.
+    pub fn new(name: &str, herd: &[&str], max_ahead: Duration, store: Store) -> Replica {
+        Replica {
+            name: name.into(),
+            herd: herd.iter().map(|name| Vec::from(*name)).collect(),
+            max_ahead,
+            store,
+            line: Vec::new(),
+        }
+    }
+
+    /// The table.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Takes a client's report at wall-clock time `receipt` and appends the answer, one AT line.
+    /// The answer bears the report's own data, also when the table knows better.
+    pub fn iamat(&mut self, report: Report<'_>, receipt: Duration, out: &mut Vec<u8>) -> Taken {
+        if !self.max_ahead.is_zero() && is_ahead(&report, receipt + self.max_ahead) {
+            return Taken::TooFarAhead;
+        }
+        let start = out.len();
+        out.extend_from_slice(b"AT ");
+        out.extend_from_slice(&self.name);
+        out.push(b' ');
+        let skew = out.len();
+        super::time::write_skew(out, receipt, report.time);
+        let skew_end = out.len();
+        for field in [
+            report.id,
+            report.position.as_bytes(),
+            report.time.as_bytes(),
+        ] {
+            out.push(b' ');
+            out.extend_from_slice(field);
+        }
+        out.push(b'\n');
+        let at = At {
+            server: &self.name,
+            skew: &out[skew..skew_end],
+            report,
+        };
+        match self.store.offer(&at, &out[start..], Source::Client) {
+            Offer::Kept(position) => Taken::News(position),
+            Offer::Known(_) => Taken::Known,
+            Offer::Full => {
+                out.truncate(start);
+                Taken::Full
+            }
+        }
+    }
+
+    /// Takes a report that another server passed on.
+    pub fn at(&mut self, at: &At<'_>) -> Heard {
+        if !self.herd.iter().any(|name| name == at.server) {
+            return Heard::Stranger;
+        }
+        self.line.clear();
+        at.write(&mut self.line);
+        match self.store.offer(at, &self.line, Source::Server) {
+            Offer::Kept(position) => Heard::News(position),
+            Offer::Known(_) => Heard::Known,
+            Offer::Full => Heard::Full,
+        }
+    }
+}
+
+fn is_ahead(report: &Report<'_>, limit: Duration) -> bool {
+    let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+    report.time.scaled(9).is_none_or(|nanos| nanos > limit)
+}

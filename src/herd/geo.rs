@@ -1,0 +1,110 @@
+//! Positions as ISO 6709 writes them: latitude then longitude in decimal degrees. Pure.
+
+use super::time::Decimal;
+
+/// A position as it was written, for example `+34.068930-118.445127`. Checked once, copied by the
+/// byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position<'a>(&'a [u8]);
+
+impl<'a> Position<'a> {
+    /// Sign, digits, perhaps a point and digits, twice; −90 to 90 and −180 to 180, ends included.
+    pub fn parse(text: &'a [u8]) -> Option<Position<'a>> {
+        let (latitude, longitude) = halves(text);
+        (in_range(latitude, 90) && in_range(longitude, 180)).then_some(Position(text))
+    }
+
+    /// A position that was checked when it was stored.
+    pub(super) fn stored(text: &'a [u8]) -> Position<'a> {
+        Position(text)
+    }
+
+    /// The text as it came.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Latitude and longitude in degrees, as near as an f64 comes: for measuring distances.
+    pub fn degrees(&self) -> (f64, f64) {
+        let number = |text: &[u8]| -> f64 {
+            let text = std::str::from_utf8(text).unwrap_or_default();
+            text.parse().unwrap_or_default()
+        };
+        let (latitude, longitude) = halves(self.0);
+        (number(latitude), number(longitude))
+    }
+}
+
+/// Splits before the second sign.
+fn halves(text: &[u8]) -> (&[u8], &[u8]) {
+    let second = text.iter().skip(1).position(|&b| is_sign(b));
+    text.split_at(second.map_or(text.len(), |at| at + 1))
+}
+
+fn is_sign(byte: u8) -> bool {
+    matches!(byte, b'+' | b'-')
+}
+
+fn in_range(text: &[u8], limit: u64) -> bool {
+    let [sign, number @ ..] = text else {
+        return false;
+    };
+    let Some(number) = Decimal::parse(number).filter(|_| is_sign(*sign)) else {
+        return false;
+    };
+    match number.scaled(0) {
+        Some(whole) => whole < limit || (whole == limit && number.fraction().is_empty()),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_a_position() {
+        for good in [
+            "+34.068930-118.445127",
+            "+34-118",
+            "+4.5-8.25",
+            "-90+180",
+            "+90.000-180.0",
+            "+0-0",
+            "+0034.5-00118.25",
+            "-33.86705222+151.1957000",
+        ] {
+            assert!(Position::parse(good.as_bytes()).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "+",
+            "34-118",
+            "+34",
+            "-118.4",
+            "+34.068930",
+            "+-34-118",
+            "+34--118",
+            "+.5-118",
+            "+34.-118",
+            "+34-118/",
+            "+34-118+10",
+            "+90.0000000001-118",
+            "+91-0",
+            "+0-180.1",
+            "+3e1-1e2",
+            "+34.068930-118.445127x",
+            "Los_Angeles",
+            "+34 -118",
+            "+99999999999999999999-1",
+        ] {
+            assert!(Position::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn degrees_are_signed() {
+        let position = Position::parse(b"+34.068930-118.445127").expect("a position");
+        assert_eq!(position.degrees(), (34.068930, -118.445127));
+    }
+}

@@ -1,0 +1,206 @@
+//! The location table: a last-writer-wins map whose join is the greater of two AT lines. Pure.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+
+use super::wire::At;
+
+/// Records a table takes unless told otherwise (`--max-records`).
+pub const RECORDS_MAX: usize = 1_000_000;
+/// Bytes of AT lines a table takes.
+pub const STORE_BYTES_MAX: usize = 1 << 30;
+
+/// The index is split so that none of its parts takes long to grow: one map of a million entries
+/// would stop the loop for tens of milliseconds when it doubles.
+const SHARDS: usize = 256;
+
+/// Says that a record has no successor in its chain.
+const NONE: u32 = u32::MAX;
+
+/// How the table joins two reports of one client that bear the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ties {
+    /// By the total order: all servers decide alike.
+    TotalOrder,
+    /// The first to arrive stays, as most public implementations have it: servers can differ for
+    /// ever. Only for the experiment that shows so.
+    FirstArrival,
+}
+
+/// What became of a report that was offered. The number is the record's position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Kept: it is news, pass it on.
+    Kept(u32),
+    /// Not kept: what stands there is as good or better.
+    Known(u32),
+    /// A new client, and the table is full.
+    Full,
+}
+
+/// Who offers a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The client itself: an exact duplicate keeps the first record, skew and all.
+    Client,
+    /// Another server: joined by the order alone, or replicas could differ.
+    Server,
+}
+
+/// One allocation a client: its AT line. `next` chains records whose ids share a hash.
+struct Record {
+    line: Box<[u8]>,
+    next: u32,
+}
+
+/// The table. Records never move and never go: a position names one client for ever, and a dump
+/// can walk positions across turns while the table grows.
+pub struct Store {
+    records: Vec<Record>,
+    /// From the hash of an id to the first record of its chain. Never iterated.
+    index: Vec<HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>>,
+    hasher: RandomState,
+    bytes: usize,
+    records_max: usize,
+    ties: Ties,
+}
+
+impl Store {
+    /// An empty table for at most `records_max` clients.
+    pub fn new(records_max: usize, ties: Ties) -> Store {
+        Store {
+            records: Vec::new(),
+            index: (0..SHARDS).map(|_| HashMap::default()).collect(),
+            hasher: RandomState::new(),
+            bytes: 0,
+            records_max: records_max.min(NONE as usize),
+            ties,
+        }
+    }
+
+    /// Number of clients known.
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// True if no client is known.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// The AT line at a position, LF included.
+    pub fn line(&self, position: u32) -> Option<&[u8]> {
+        self.records
+            .get(position as usize)
+            .map(|record| &*record.line)
+    }
+
+    /// The report at a position.
+    pub fn at(&self, position: u32) -> Option<At<'_>> {
+        At::stored(self.line(position)?)
+    }
+
+    /// Where the record of a client stands.
+    pub fn find(&self, id: &[u8]) -> Option<u32> {
+        self.find_hashed(id, self.hasher.hash_one(id))
+    }
+
+    /// Joins a report into the table. `line` is `at` as [`At::write`] writes it.
+    pub fn offer(&mut self, at: &At<'_>, line: &[u8], source: Source) -> Offer {
+        let hash = self.hasher.hash_one(at.report.id);
+        let Some(position) = self.find_hashed(at.report.id, hash) else {
+            return self.insert(hash, line);
+        };
+        match self.is_news(position, at, source) {
+            true => self.replace(position, line),
+            false => Offer::Known(position),
+        }
+    }
+
+    fn is_news(&self, position: u32, at: &At<'_>, source: Source) -> bool {
+        let Some(stored) = self.at(position) else {
+            return true;
+        };
+        let duplicate = at.report.position == stored.report.position
+            && at.report.time.as_bytes() == stored.report.time.as_bytes();
+        if source == Source::Client && duplicate {
+            return false;
+        }
+        match self.ties {
+            Ties::TotalOrder => at.precedence(&stored) == Ordering::Greater,
+            Ties::FirstArrival => at.report.time > stored.report.time,
+        }
+    }
+
+    fn find_hashed(&self, id: &[u8], hash: u64) -> Option<u32> {
+        let mut position = *self.index[shard(hash)].get(&hash)?;
+        while let Some(record) = self.records.get(position as usize) {
+            if id_of(&record.line) == id {
+                return Some(position);
+            }
+            position = record.next;
+        }
+        None
+    }
+
+    fn insert(&mut self, hash: u64, line: &[u8]) -> Offer {
+        if self.records.len() >= self.records_max || self.bytes + line.len() > STORE_BYTES_MAX {
+            return Offer::Full;
+        }
+        let position = self.records.len() as u32;
+        let next = self.index[shard(hash)]
+            .insert(hash, position)
+            .unwrap_or(NONE);
+        self.bytes += line.len();
+        self.records.push(Record {
+            line: line.into(),
+            next,
+        });
+        Offer::Kept(position)
+    }
+
+    fn replace(&mut self, position: u32, line: &[u8]) -> Offer {
+        let stored = &mut self.records[position as usize].line;
+        let bytes = self.bytes - stored.len() + line.len();
+        if bytes > STORE_BYTES_MAX {
+            return Offer::Full;
+        }
+        self.bytes = bytes;
+        if stored.len() == line.len() {
+            stored.copy_from_slice(line);
+        } else {
+            *stored = line.into();
+        }
+        Offer::Kept(position)
+    }
+}
+
+fn shard(hash: u64) -> usize {
+    // The maps use the top and the lowest bits themselves.
+    (hash >> 32) as usize % SHARDS
+}
+
+/// The client id of an AT line: its fourth field.
+fn id_of(line: &[u8]) -> &[u8] {
+    line.split(|&byte| byte == b' ').nth(3).unwrap_or_default()
+}
+
+/// Passes a hash through: the key is one already.
+#[derive(Default)]
+struct AlreadyHashed(u64);
+
+impl Hasher for AlreadyHashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        // Keys are u64s, so this is not reached; folding keeps it right all the same.
+        for &byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+        }
+    }
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}

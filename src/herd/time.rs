@@ -1,0 +1,250 @@
+//! Times as exact decimals, and skews. Pure, and in integers throughout: an f64 loses a nanosecond
+//! of today's POSIX times.
+
+use std::cmp::Ordering;
+use std::time::Duration;
+
+/// A non-negative decimal number as it was written: `1621464827.959498503`. Any number of digits,
+/// compared by value and copied by the byte.
+#[derive(Clone, Copy, Debug)]
+pub struct Decimal<'a> {
+    text: &'a [u8],
+    integer: &'a [u8],
+    fraction: &'a [u8],
+}
+
+impl<'a> Decimal<'a> {
+    /// Digits, perhaps a point and digits: no sign, no exponent, no bare point.
+    pub fn parse(text: &'a [u8]) -> Option<Decimal<'a>> {
+        let integer_len = text.iter().take_while(|b| b.is_ascii_digit()).count();
+        let (integer, rest) = text.split_at(integer_len);
+        let fraction = match rest {
+            [] => rest,
+            [b'.', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+                digits
+            }
+            _ => return None,
+        };
+        if integer.is_empty() {
+            return None;
+        }
+        Some(Decimal {
+            text,
+            integer: trim_start(integer),
+            fraction: trim_end(fraction),
+        })
+    }
+
+    /// The text as it came.
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// Digits after the point, without trailing zeros.
+    pub fn fraction(&self) -> &'a [u8] {
+        self.fraction
+    }
+
+    /// The value in units of 10^-`places`, further digits cut off; `None` beyond `u64`.
+    pub fn scaled(&self, places: usize) -> Option<u64> {
+        let fraction = self.fraction.iter().copied();
+        let places = fraction.chain(std::iter::repeat(b'0')).take(places);
+        self.integer
+            .iter()
+            .copied()
+            .chain(places)
+            .try_fold(0u64, |value, digit| {
+                value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+            })
+    }
+}
+
+impl Ord for Decimal<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.integer.len().cmp(&other.integer.len()))
+            .then_with(|| self.integer.cmp(other.integer))
+            .then_with(|| self.fraction.cmp(other.fraction))
+    }
+}
+
+impl PartialOrd for Decimal<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Decimal<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Decimal<'_> {}
+
+fn trim_start(mut digits: &[u8]) -> &[u8] {
+    while let [b'0', rest @ ..] = digits {
+        digits = rest;
+    }
+    digits
+}
+
+fn trim_end(mut digits: &[u8]) -> &[u8] {
+    while let [rest @ .., b'0'] = digits {
+        digits = rest;
+    }
+    digits
+}
+
+const NANOS: u64 = 1_000_000_000;
+
+/// Appends `receipt - sent` in seconds: always a sign, exactly nine decimals. Digits of `sent`
+/// beyond the ninth decimal are cut off before subtracting.
+pub fn write_skew(out: &mut Vec<u8>, receipt: Duration, sent: Decimal<'_>) {
+    let Some(sent_nanos) = sent.scaled(9) else {
+        return write_far_skew(out, receipt, sent);
+    };
+    // Fits: a u64 of nanoseconds each way.
+    let receipt_nanos = u64::try_from(receipt.as_nanos()).unwrap_or(u64::MAX);
+    out.push(if receipt_nanos < sent_nanos {
+        b'-'
+    } else {
+        b'+'
+    });
+    let nanos = receipt_nanos.abs_diff(sent_nanos);
+    write_integer(out, nanos / NANOS);
+    out.push(b'.');
+    write_padded(out, nanos % NANOS, 9);
+}
+
+/// The same for a time beyond the year 2554: digit by digit, as at school.
+fn write_far_skew(out: &mut Vec<u8>, receipt: Duration, sent: Decimal<'_>) {
+    out.push(b'-');
+    let start = out.len();
+    out.extend_from_slice(sent.integer);
+    out.extend(
+        sent.fraction
+            .iter()
+            .copied()
+            .chain(std::iter::repeat(b'0'))
+            .take(9),
+    );
+    let mut subtrahend = u64::try_from(receipt.as_nanos()).unwrap_or(u64::MAX);
+    let mut borrow = 0;
+    for digit in out[start..].iter_mut().rev() {
+        let take = (subtrahend % 10) as u8 + borrow;
+        subtrahend /= 10;
+        let value = *digit - b'0';
+        borrow = u8::from(value < take);
+        *digit = b'0' + value + borrow * 10 - take;
+    }
+    let point = out.len() - 9;
+    let zeros = out[start..point - 1]
+        .iter()
+        .take_while(|&&b| b == b'0')
+        .count();
+    out.insert(point, b'.');
+    out.drain(start..start + zeros);
+}
+
+/// Appends `value` in decimal.
+pub fn write_integer(out: &mut Vec<u8>, value: u64) {
+    let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    write_padded(out, value, digits);
+}
+
+/// Appends the last `digits` digits of `value`, with zeros in front where it has fewer.
+pub fn write_padded(out: &mut Vec<u8>, mut value: u64, digits: usize) {
+    let start = out.len();
+    out.resize(start + digits, b'0');
+    for digit in out[start..].iter_mut().rev() {
+        *digit = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decimal(text: &str) -> Decimal<'_> {
+        Decimal::parse(text.as_bytes()).expect(text)
+    }
+
+    fn skew(receipt_nanos: u64, sent: &str) -> String {
+        let mut out = Vec::new();
+        write_skew(&mut out, Duration::from_nanos(receipt_nanos), decimal(sent));
+        String::from_utf8(out).expect("ASCII")
+    }
+
+    #[test]
+    fn the_grammar_is_digits_and_perhaps_a_point_and_digits() {
+        for good in ["0", "00", "1", "1.5", "0001.5000", "1621464827.959498503"] {
+            assert!(Decimal::parse(good.as_bytes()).is_some(), "{good}");
+        }
+        for bad in [
+            "", ".", ".5", "5.", "+1", "-1", "1e5", "1.2.3", "1_0", "nan", "1.-2", "1 ",
+        ] {
+            assert!(Decimal::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn order_is_by_value_and_exact() {
+        let ascending = [
+            "0",
+            "0.1",
+            "0.10000000000000000000000001",
+            "0.9",
+            "1",
+            "1.000000001",
+            "2",
+            "10",
+            "1621464827.959498503",
+            "1621464827.959498504",
+            "99999999999999999999999999999",
+        ];
+        for (i, a) in ascending.iter().enumerate() {
+            for (j, b) in ascending.iter().enumerate() {
+                assert_eq!(decimal(a).cmp(&decimal(b)), i.cmp(&j), "{a} {b}");
+            }
+        }
+        assert_eq!(decimal("007.50"), decimal("7.5"));
+        assert_eq!(decimal("0.0"), decimal("000"));
+    }
+
+    #[test]
+    fn skews_have_a_sign_and_nine_decimals() {
+        assert_eq!(skew(0, "0"), "+0.000000000");
+        assert_eq!(skew(10_000, "0"), "+0.000010000");
+        assert_eq!(skew(NANOS, "1.000000001"), "-0.000000001");
+        assert_eq!(
+            skew(1_621_464_828_223_000_000, "1621464827.959498503"),
+            "+0.263501497"
+        );
+        assert_eq!(skew(5 * NANOS, "1.0000000009"), "+4.000000000");
+    }
+
+    #[test]
+    fn a_far_future_is_subtracted_digit_by_digit() {
+        assert_eq!(
+            skew(1, "100000000000000000000"),
+            "-99999999999999999999.999999999"
+        );
+        assert_eq!(skew(2 * NANOS, "18446744074"), "-18446744072.000000000");
+        let far = "9".repeat(60_000);
+        assert!(skew(9 * NANOS, &far).ends_with("90.000000000"));
+    }
+
+    #[test]
+    fn far_and_near_subtraction_agree() {
+        for (receipt, sent) in [
+            (7, "8.000000009"),
+            (123_456_789, "99.5"),
+            (0, "18446744073.7"),
+        ] {
+            let mut far = Vec::new();
+            write_far_skew(&mut far, Duration::from_nanos(receipt), decimal(sent));
+            assert_eq!(skew(receipt, sent).as_bytes(), far, "{receipt} {sent}");
+        }
+    }
+}

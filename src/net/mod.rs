@@ -1,0 +1,15 @@
+//! Transports over the loop: asyncio's, for an edge-triggered poller. Knows no herd.
+
+mod buffer;
+mod connect;
+mod lines;
+mod listen;
+mod network;
+mod transport;
+
+pub use buffer::Buffer;
+pub use connect::{BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE};
+pub use lines::{LINE_MAX, Next, next_line};
+pub use listen::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, accept};
+pub use network::{Host, Network, out_of_descriptors};
+pub use transport::{Read, Transport};

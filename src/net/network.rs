@@ -1,0 +1,114 @@
+//! The waist below the transports: sockets, and what else a server asks of its machine.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::event_loop::{Token, World};
+
+/// Sockets. All calls return at once; [`io::ErrorKind::WouldBlock`] means that an event will tell.
+///
+/// Readiness is edge-triggered and a socket is registered once, for both directions.
+pub trait Network: World {
+    /// A listening socket.
+    type Listener;
+    /// A connected or connecting stream.
+    type Stream;
+
+    /// Listens on `address`; connections that wait are told as readable events for `token`.
+    ///
+    /// # Errors
+    /// As the system says: the address in use, no permission, not ours.
+    fn listen(&mut self, address: SocketAddr, token: Token) -> io::Result<Self::Listener>;
+
+    /// Takes one waiting connection. It is not registered yet, so that a first read can come
+    /// before the registration.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits; see [`out_of_descriptors`] for the error that needs a timer.
+    fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
+
+    /// With no descriptor left: takes one waiting connection with a spare descriptor and closes it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when none waits; anything else when the spare is gone too.
+    fn shed(&mut self, listener: &mut Self::Listener) -> io::Result<SocketAddr>;
+
+    /// Stops listening.
+    fn close_listener(&mut self, listener: Self::Listener);
+
+    /// Starts to connect and registers the stream; a writable event tells the outcome.
+    ///
+    /// # Errors
+    /// What is known at once (no descriptor, no route).
+    fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<Self::Stream>;
+
+    /// The outcome of a connect: false while it is under way.
+    ///
+    /// # Errors
+    /// Why it failed.
+    fn connected(&mut self, stream: &Self::Stream) -> io::Result<bool>;
+
+    /// Registers an accepted stream for both directions.
+    ///
+    /// # Errors
+    /// As the poller says.
+    fn register(&mut self, stream: &mut Self::Stream, token: Token) -> io::Result<()>;
+
+    /// Has the system probe a silent peer, so that one that vanished is noticed within 15 s.
+    ///
+    /// # Errors
+    /// As the system says.
+    fn keep_alive(&mut self, stream: &Self::Stream) -> io::Result<()>;
+
+    /// Reads once. 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing waits; else the connection is lost.
+    fn read(&mut self, stream: &mut Self::Stream, buffer: &mut [u8]) -> io::Result<usize>;
+
+    /// Writes once; perhaps less than all.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing fits; else the connection is lost.
+    fn write(&mut self, stream: &mut Self::Stream, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Ends our direction: the other side reads the end once it has read everything.
+    ///
+    /// # Errors
+    /// The connection is lost already.
+    fn shutdown_write(&mut self, stream: &mut Self::Stream) -> io::Result<()>;
+
+    /// Gives the stream back. Events of it that are still in flight carry a token that is void.
+    fn close(&mut self, stream: Self::Stream);
+}
+
+/// What else a server asks of its machine.
+pub trait Host: Network {
+    /// Time since the Unix epoch. For skews and the journal only: it may jump.
+    fn wall_clock(&mut self) -> Duration;
+
+    /// A random number, evenly spread.
+    fn random(&mut self) -> u64;
+
+    /// Appends to the journal, at most once, never blocking; perhaps less than all.
+    ///
+    /// # Errors
+    /// A full disk, a stalled pipe, no journal.
+    fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Opens the journal's file again by its name, after somebody moved it away.
+    ///
+    /// # Errors
+    /// As the system says; the old file stays in use.
+    fn reopen_journal(&mut self) -> io::Result<()>;
+}
+
+const EMFILE: i32 = 24;
+const ENFILE: i32 = 23;
+
+/// True if an `accept` failed for lack of descriptors (EMFILE, ENFILE). An edge-triggered poller
+/// will not tell again of the connections that wait, so the listener must come back by itself.
+pub fn out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
+}

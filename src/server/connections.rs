@@ -1,0 +1,95 @@
+//! The slab of connections.
+
+use slab::Slab;
+
+use super::inbound::Inbound;
+use super::link::Link;
+use crate::event_loop::Token;
+
+/// One connection: a state machine of its kind.
+pub enum Connection<S> {
+    /// Accepted: a client, or a neighbour once it has greeted.
+    Inbound(Inbound<S>),
+    /// Dialled: our link to a neighbour. Boxed, since there are few and they are large.
+    Link(Box<Link<S>>),
+}
+
+/// All connections of a server, under tokens that never name two of them.
+pub struct Connections<S> {
+    slab: Slab<(u32, Connection<S>)>,
+    next_generation: u32,
+}
+
+impl<S> Connections<S> {
+    /// An empty table.
+    pub fn new() -> Connections<S> {
+        Connections {
+            slab: Slab::new(),
+            next_generation: 1,
+        }
+    }
+
+    /// Number of connections.
+    pub fn len(&self) -> usize {
+        self.slab.len()
+    }
+
+    /// The token that the next [`insert`](Connections::insert) will give.
+    pub fn next_token(&self) -> Token {
+        Token {
+            index: self.slab.vacant_key() as u32,
+            generation: self.next_generation,
+        }
+    }
+
+    /// Adds a connection under [`next_token`](Connections::next_token).
+    pub fn insert(&mut self, connection: Connection<S>) -> Token {
+        let token = self.next_token();
+        self.slab.insert((token.generation, connection));
+        // Zero is never given, so that a token of zeros names nothing.
+        self.next_generation = self.next_generation.checked_add(1).unwrap_or(1);
+        token
+    }
+
+    /// The connection, unless it is closed.
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut Connection<S>> {
+        match self.slab.get_mut(token.index as usize) {
+            Some((generation, connection)) if *generation == token.generation => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// The connection, if it is an accepted one.
+    pub fn inbound(&mut self, token: Token) -> Option<&mut Inbound<S>> {
+        match self.get_mut(token)? {
+            Connection::Inbound(inbound) => Some(inbound),
+            Connection::Link(_) => None,
+        }
+    }
+
+    /// The connection, if it is a link.
+    pub fn link(&mut self, token: Token) -> Option<&mut Link<S>> {
+        match self.get_mut(token)? {
+            Connection::Link(link) => Some(link),
+            Connection::Inbound(_) => None,
+        }
+    }
+
+    /// Takes a connection out.
+    pub fn remove(&mut self, token: Token) -> Option<Connection<S>> {
+        self.get_mut(token)?;
+        let (_, connection) = self.slab.try_remove(token.index as usize)?;
+        Some(connection)
+    }
+
+    /// The tokens of all accepted connections.
+    pub fn inbound_tokens(&self) -> Vec<Token> {
+        let inbound = |(index, (generation, connection)): (usize, &(u32, Connection<S>))| {
+            matches!(connection, Connection::Inbound(_)).then_some(Token {
+                index: index as u32,
+                generation: *generation,
+            })
+        };
+        self.slab.iter().filter_map(inbound).collect()
+    }
+}

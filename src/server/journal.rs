@@ -1,0 +1,263 @@
+//! The journal: what came in, what went out, who came and went.
+//!
+//! One line an entry: time, connection, who, direction, text. Everything is formatted into a buffer
+//! and given to the disk once a turn; a disk that takes nothing costs lines, never the service.
+//!
+//! ```text
+//! 2026-11-22T22:05:03.123456Z #17 client < IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1621464827
+//! ```
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use crate::event_loop::Token;
+use crate::herd::write_padded;
+use crate::net::{Buffer, Host};
+
+/// Bytes of journal that wait for the disk; beyond, lines are dropped and counted.
+pub const JOURNAL_BUFFER_MAX: usize = 1 << 20;
+
+/// Whom an entry is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Who<'a> {
+    /// The server itself.
+    Server,
+    /// A client, or anyone who has not said who it is.
+    Client(Token),
+    /// A neighbour, on a connection.
+    Peer(Token, &'a str),
+    /// A neighbour, between connections.
+    NoLink(&'a str),
+}
+
+impl fmt::Display for Who<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Who::Server => f.write_str("- server"),
+            Who::Client(token) => write!(f, "{token:?} client"),
+            Who::Peer(token, name) => write!(f, "{token:?} peer {name}"),
+            Who::NoLink(name) => write!(f, "- peer {name}"),
+        }
+    }
+}
+
+/// The journal's buffer and its books.
+pub struct Journal {
+    enabled: bool,
+    buffer: Buffer,
+    line: Vec<u8>,
+    /// The second whose text stands in `stamp`.
+    second: u64,
+    stamp: Vec<u8>,
+    dropped: u64,
+    written: u64,
+    max_bytes: u64,
+}
+
+impl Journal {
+    /// An empty journal; `enabled` false: it ignores everything. It stops growing at `max_bytes`
+    /// (0: never).
+    pub fn new(enabled: bool, max_bytes: u64) -> Journal {
+        Journal {
+            enabled,
+            buffer: Buffer::default(),
+            line: Vec::new(),
+            second: u64::MAX,
+            stamp: Vec::new(),
+            dropped: 0,
+            written: 0,
+            max_bytes,
+        }
+    }
+
+    /// True if entries are kept: ask before making an expensive one.
+    pub fn is_enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Lines dropped since the last notice about it.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// A line that came in.
+    pub fn input(&mut self, wall: Duration, who: Who<'_>, bytes: &[u8]) {
+        self.entry(wall, who, b" < ", bytes);
+    }
+
+    /// A line that goes out (to all of `who`, if several: see [`Journal::forwarded`]).
+    pub fn output(&mut self, wall: Duration, who: Who<'_>, bytes: &[u8]) {
+        self.entry(wall, who, b" > ", bytes);
+    }
+
+    /// Something happened.
+    pub fn notice(&mut self, wall: Duration, who: Who<'_>, text: fmt::Arguments<'_>) {
+        if self.enabled {
+            self.entry(wall, who, b" * ", text.to_string().as_bytes());
+        }
+    }
+
+    fn entry(&mut self, wall: Duration, who: Who<'_>, direction: &[u8], bytes: &[u8]) {
+        if !self.enabled {
+            return;
+        }
+        let full = self.max_bytes != 0
+            && self.written + (self.buffer.len() + bytes.len()) as u64 > self.max_bytes;
+        if full || self.buffer.len() + bytes.len() > JOURNAL_BUFFER_MAX {
+            self.dropped += 1;
+            return;
+        }
+        if self.dropped > 0 {
+            let notice = format!("{} lines were dropped", self.dropped);
+            self.dropped = 0;
+            self.format(wall, Who::Server, b" * ", notice.as_bytes());
+        }
+        self.format(wall, who, direction, bytes);
+    }
+
+    fn format(&mut self, wall: Duration, who: Who<'_>, direction: &[u8], bytes: &[u8]) {
+        if self.second != wall.as_secs() {
+            self.second = wall.as_secs();
+            self.stamp.clear();
+            write_second(&mut self.stamp, self.second);
+        }
+        self.line.clear();
+        self.line.extend_from_slice(&self.stamp);
+        write_padded(&mut self.line, u64::from(wall.subsec_micros()), 6);
+        self.line.extend_from_slice(b"Z ");
+        // Writing to a Vec cannot fail.
+        let _ = write!(Text(&mut self.line), "{who}");
+        self.line.extend_from_slice(direction);
+        escape(&mut self.line, bytes);
+        self.line.push(b'\n');
+        self.buffer.extend(&self.line);
+    }
+
+    /// The end of a turn: one write at most. What the disk does not take waits for the next turn.
+    pub fn flush<H: Host>(&mut self, host: &mut H) {
+        if self.buffer.is_empty() {
+            return;
+        }
+        // A failure needs no answer: the lines wait, and if it lasts they are dropped and counted.
+        if let Ok(taken) = host.append_journal(self.buffer.as_slice()) {
+            self.buffer.consume(taken);
+            self.written += taken as u64;
+        }
+    }
+
+    /// A new file was opened: its size counts from zero.
+    pub fn reopened(&mut self) {
+        self.written = 0;
+    }
+}
+
+/// `fmt::Write` for bytes.
+struct Text<'a>(&'a mut Vec<u8>);
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// Appends `bytes` with everything outside 0x20 to 0x7E, and backslash, as `\n`, `\\` or `\x1f`:
+/// one line stays one line, whatever a client sends.
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    let plain = |byte: u8| (0x20..0x7f).contains(&byte) && byte != b'\\';
+    // Nearly every line is plain throughout.
+    if bytes.iter().all(|&byte| plain(byte)) {
+        return out.extend_from_slice(bytes);
+    }
+    for &byte in bytes {
+        match byte {
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            byte if plain(byte) => out.push(byte),
+            byte => {
+                let _ = write!(Text(out), "\\x{byte:02x}");
+            }
+        }
+    }
+}
+
+/// Appends `2026-11-22T22:05:03.` for a second since the Unix epoch, in UTC.
+fn write_second(out: &mut Vec<u8>, second: u64) {
+    let (days, second) = (second / 86_400, second % 86_400);
+    // Days since 0000-03-01: years that begin in March end with the leap day.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    for (value, digits, after) in [
+        (year, 4, b'-'),
+        (month, 2, b'-'),
+        (day, 2, b'T'),
+        (second / 3_600, 2, b':'),
+        (second / 60 % 60, 2, b':'),
+        (second % 60, 2, b'.'),
+    ] {
+        write_padded(out, value, digits);
+        out.push(after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_as_dates() {
+        for (second, wanted) in [
+            (0, "1970-01-01T00:00:00."),
+            (951_782_400, "2000-02-29T00:00:00."),
+            (1_621_464_827, "2021-05-19T22:53:47."),
+            (4_107_542_399, "2100-02-28T23:59:59."),
+            (4_107_542_400, "2100-03-01T00:00:00."),
+        ] {
+            let mut out = Vec::new();
+            write_second(&mut out, second);
+            assert_eq!(String::from_utf8_lossy(&out), wanted);
+        }
+    }
+
+    #[test]
+    fn escaped_text_is_one_printable_line() {
+        let mut out = Vec::new();
+        escape(&mut out, b"a\\b\n\r\t\x00\x7f\xff ~");
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "a\\\\b\\n\\r\\t\\x00\\x7f\\xff ~"
+        );
+    }
+
+    #[test]
+    fn lines_beyond_the_buffer_are_dropped_and_counted() {
+        let mut journal = Journal::new(true, 0);
+        let line = vec![b'x'; 1000];
+        for _ in 0..2 * JOURNAL_BUFFER_MAX / 1000 {
+            journal.input(Duration::ZERO, Who::Server, &line);
+        }
+        assert!(journal.buffer.len() <= JOURNAL_BUFFER_MAX + 100);
+        let dropped = journal.dropped();
+        assert!(dropped > 900, "{dropped}");
+        journal.buffer.consume(JOURNAL_BUFFER_MAX);
+        journal.input(Duration::ZERO, Who::Server, b"again");
+        let text = String::from_utf8_lossy(journal.buffer.as_slice()).into_owned();
+        assert!(
+            text.contains(&format!("* {dropped} lines were dropped\n")),
+            "{text:.200}"
+        );
+    }
+}

@@ -1,0 +1,59 @@
+//! One server of the herd: the only floor that knows both sockets and herd. Generic over its
+//! world, so that the binary, the simulator and a replay run the same code.
+
+mod connections;
+mod deadlines;
+mod inbound;
+mod journal;
+mod lines;
+mod link;
+mod node;
+mod turn;
+
+use crate::event_loop::{self, EventLoop, Readiness, Token};
+
+pub use deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE};
+pub use inbound::{UNSENT_HIGH, UNSENT_LOW};
+pub use journal::{JOURNAL_BUFFER_MAX, Journal, Who};
+pub use lines::{CLIENT_LINES_A_TURN, PEER_LINES_A_TURN, TOO_LONG_ECHO};
+pub use link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
+pub use node::{Node, SIGHUP, SIGINT, SIGTERM, STOP_DEADLINE};
+pub use turn::TURN_OUTPUT_MAX;
+
+/// The loop that a server runs on.
+pub type Loop<H> = EventLoop<H, Callback>;
+
+/// Everything that a server ever has to do, as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callback {
+    /// A socket became ready: the listener, a client, a neighbour.
+    Ready(Token, Readiness),
+    /// A connection has input that the last callback did not reach.
+    Again(Token),
+    /// More connections wait at the listener than one callback takes.
+    Accept,
+    /// Look at the listener again, now that a descriptor may be free.
+    AcceptRetry,
+    /// A deadline of an accepted connection has come.
+    Deadline(Token),
+    /// Dial a neighbour again (by its place among this server's neighbours).
+    Redial(usize),
+    /// A dial took too long.
+    ConnectDeadline(Token),
+    /// A link has room for more of what it owes.
+    Dump(Token),
+    /// A signal arrived.
+    Signal(i32),
+    /// Stopping took too long.
+    StopDeadline,
+}
+
+impl event_loop::Callback for Callback {
+    fn ready(token: Token, readiness: Readiness) -> Callback {
+        Callback::Ready(token, readiness)
+    }
+
+    fn signal(number: i32) -> Callback {
+        Callback::Signal(number)
+    }
+}

@@ -1,0 +1,359 @@
+//! The server: its parts, its life, and the one place where its callbacks run.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use super::connections::{Connection, Connections};
+use super::inbound::Inbound;
+use super::journal::{Journal, Who};
+use super::link::{LinkState, Neighbour};
+use super::turn::Turn;
+use super::{Callback, Loop};
+use crate::config::Config;
+use crate::event_loop::{Application, Context, Observation, Readiness, Token};
+use crate::herd::{Replica, Store};
+use crate::net::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, Host, accept};
+
+/// The signal that asks to reopen the journal.
+pub const SIGHUP: i32 = 1;
+/// The signal of Ctrl-C.
+pub const SIGINT: i32 = 2;
+/// The signal that asks to stop.
+pub const SIGTERM: i32 = 15;
+
+/// How long a server that was asked to stop may take to send what it owes.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A standing trouble is journalled this often.
+pub const SAY_AGAIN: Duration = Duration::from_secs(60);
+
+/// The one buffer that every connection reads into.
+const READ_BUFFER: usize = 64 * 1024;
+
+/// The listener's token. The slab never gives generation 0.
+const LISTENER: Token = Token {
+    index: 0,
+    generation: 0,
+};
+
+/// One server of the herd.
+pub struct Node<H: Host> {
+    pub(super) config: Config,
+    pub(super) replica: Replica,
+    pub(super) connections: Connections<H::Stream>,
+    pub(super) neighbours: Vec<Neighbour>,
+    pub(super) journal: Journal,
+    pub(super) turn: Turn,
+    pub(super) scratch: Vec<u8>,
+    /// When the journal last said that the table is full.
+    pub(super) full_said: Option<Duration>,
+    /// A first signal to stop came.
+    pub(super) stopping: bool,
+    listener: Option<H::Listener>,
+    /// No descriptor was left: connections may wait of which no event will tell.
+    starved: bool,
+    hurried: bool,
+    /// The wall clock, and the turn in which it was read.
+    wall: (Duration, u64),
+}
+
+impl<H: Host> Node<H> {
+    /// A server that does nothing until [`Node::start`].
+    pub fn new(config: Config) -> Node<H> {
+        let roster = &config.roster;
+        let store = Store::new(config.max_records, config.ties);
+        let neighbours = roster.neighbours(config.me).into_iter().map(|index| {
+            let server = &roster.servers[index];
+            Neighbour::new(&server.name, server.address, server.course)
+        });
+        Node {
+            replica: Replica::new(config.name(), &roster.names(), config.max_ahead, store),
+            connections: Connections::new(),
+            neighbours: neighbours.collect(),
+            journal: Journal::new(config.journal, config.max_log),
+            turn: Turn::default(),
+            scratch: vec![0; READ_BUFFER],
+            full_said: None,
+            stopping: false,
+            listener: None,
+            starved: false,
+            hurried: false,
+            wall: (Duration::ZERO, u64::MAX),
+            config,
+        }
+    }
+
+    /// Opens the listener and dials every neighbour.
+    ///
+    /// # Errors
+    /// The listener's address cannot be had.
+    pub fn start(&mut self, event_loop: &mut Loop<H>) -> io::Result<()> {
+        let address = self.config.roster.servers[self.config.me].address;
+        self.listener = Some(event_loop.world.listen(address, LISTENER)?);
+        self.notice(
+            event_loop,
+            Who::Server,
+            format_args!("listens on {address}"),
+        );
+        for index in 0..self.neighbours.len() {
+            self.dial(event_loop, index);
+        }
+        Ok(())
+    }
+
+    /// The server's copy of the table.
+    pub fn store(&self) -> &Store {
+        self.replica.store()
+    }
+
+    /// True if a second signal cut the stopping short.
+    pub fn was_hurried(&self) -> bool {
+        self.hurried
+    }
+
+    /// What each neighbour's link is doing, by name.
+    pub fn links(&self) -> impl Iterator<Item = (&str, LinkState)> {
+        self.neighbours.iter().map(|n| (n.name.as_str(), n.state))
+    }
+
+    /// Journals a notice.
+    pub fn notice(&mut self, event_loop: &mut Loop<H>, who: Who<'_>, text: fmt::Arguments<'_>) {
+        if self.journal.is_enabled() {
+            let wall = self.wall_clock(event_loop);
+            self.journal.notice(wall, who, text);
+        }
+    }
+
+    /// The wall clock of this turn: read at most once in it.
+    pub(super) fn wall_clock(&mut self, event_loop: &mut Loop<H>) -> Duration {
+        if self.wall.1 != event_loop.iteration() {
+            self.wall = (event_loop.world.wall_clock(), event_loop.iteration());
+        }
+        self.wall.0
+    }
+
+    /// A descriptor was closed: if the listener starved for one, it looks again.
+    pub(super) fn descriptor_freed(&mut self, event_loop: &mut Loop<H>) {
+        if std::mem::take(&mut self.starved) {
+            event_loop.call_soon(Callback::Accept);
+        }
+    }
+
+    /// While stopping: ends the loop once nothing is owed to anyone.
+    pub(super) fn stop_if_done(&mut self, event_loop: &mut Loop<H>) {
+        if self.stopping && self.connections.inbound_tokens().is_empty() && self.links_are_flushed()
+        {
+            event_loop.stop();
+        }
+    }
+
+    fn ready(&mut self, event_loop: &mut Loop<H>, token: Token, readiness: Readiness) {
+        if token == LISTENER {
+            return self.accept(event_loop);
+        }
+        match self.connections.get_mut(token) {
+            Some(Connection::Inbound(inbound)) => {
+                inbound.transport.note(readiness);
+                self.inbound_ready(event_loop, token);
+            }
+            Some(Connection::Link(link)) => {
+                link.transport.note(readiness);
+                self.link_ready(event_loop, token);
+            }
+            // It was closed earlier in this turn.
+            None => {}
+        }
+    }
+
+    fn accept(&mut self, event_loop: &mut Loop<H>) {
+        let Some(mut listener) = self.listener.take() else {
+            return;
+        };
+        let mut taken = 0;
+        while taken < ACCEPT_BUDGET {
+            taken += 1;
+            match accept(&mut event_loop.world, &mut listener) {
+                Accepted::Stream(stream, address) => self.admit(event_loop, stream, address),
+                Accepted::Nothing => break,
+                Accepted::Failed(error) => {
+                    self.notice(
+                        event_loop,
+                        Who::Server,
+                        format_args!("accept failed: {error}"),
+                    );
+                }
+                Accepted::OutOfDescriptors(Some(address)) => {
+                    self.starve(event_loop);
+                    let text = format_args!("refused {address}: no descriptor is left");
+                    self.notice(event_loop, Who::Server, text);
+                }
+                Accepted::OutOfDescriptors(None) => {
+                    self.starve(event_loop);
+                    break;
+                }
+            }
+        }
+        if taken == ACCEPT_BUDGET {
+            event_loop.call_soon(Callback::Accept);
+        }
+        self.listener = Some(listener);
+    }
+
+    /// One timer, however many accepts failed.
+    fn starve(&mut self, event_loop: &mut Loop<H>) {
+        if !std::mem::replace(&mut self.starved, true) {
+            event_loop.call_later(ACCEPT_RETRY_DELAY, Callback::AcceptRetry);
+        }
+    }
+
+    fn admit(
+        &mut self,
+        event_loop: &mut Loop<H>,
+        stream: H::Stream,
+        address: std::net::SocketAddr,
+    ) {
+        if self.connections.len() >= self.config.max_connections {
+            event_loop.world.close(stream);
+            let text = format_args!(
+                "refused {address}: {} connections are open",
+                self.connections.len()
+            );
+            return self.notice(event_loop, Who::Server, text);
+        }
+        let token = self.connections.next_token();
+        self.connections
+            .insert(Connection::Inbound(Inbound::new(stream, address, token)));
+        self.notice(
+            event_loop,
+            Who::Client(token),
+            format_args!("connected from {address}"),
+        );
+        // The command is often here already: read before the poller is told of the socket.
+        self.inbound_ready(event_loop, token);
+    }
+
+    fn signal(&mut self, event_loop: &mut Loop<H>, number: i32) {
+        match number {
+            SIGHUP => match event_loop.world.reopen_journal() {
+                Ok(()) => {
+                    self.journal.reopened();
+                    self.notice(
+                        event_loop,
+                        Who::Server,
+                        format_args!("the journal was reopened"),
+                    );
+                }
+                Err(error) => {
+                    let text = format_args!("the journal could not be reopened: {error}");
+                    self.notice(event_loop, Who::Server, text);
+                }
+            },
+            _ if self.stopping => {
+                self.hurried = true;
+                event_loop.stop();
+            }
+            _ => self.begin_to_stop(event_loop, number),
+        }
+    }
+
+    /// Stops accepting, sends everybody what they are owed, ends the loop. (asyncio: Runner.close.)
+    fn begin_to_stop(&mut self, event_loop: &mut Loop<H>, number: i32) {
+        self.stopping = true;
+        self.notice(
+            event_loop,
+            Who::Server,
+            format_args!("stopping on signal {number}"),
+        );
+        if let Some(listener) = self.listener.take() {
+            event_loop.world.close_listener(listener);
+        }
+        for token in self.connections.inbound_tokens() {
+            self.finish_inbound(token);
+        }
+        for index in 0..self.neighbours.len() {
+            match self.neighbours[index].state {
+                LinkState::Dialling(token, _) => self.link_lost(event_loop, token, "stopping"),
+                LinkState::Waiting(Some(timer)) => {
+                    event_loop.cancel(timer);
+                    self.neighbours[index].state = LinkState::Waiting(None);
+                }
+                _ => {}
+            }
+        }
+        event_loop.call_later(STOP_DEADLINE, Callback::StopDeadline);
+    }
+
+    /// Sends what the turn produced: neighbours first, so that the far side knows an update before
+    /// the client has its answer; then clients.
+    fn flush(&mut self, event_loop: &mut Loop<H>) {
+        self.flush_links(event_loop);
+        let turn = self.turn.take();
+        for (token, answers) in turn.touched() {
+            self.settle(event_loop, token, answers);
+        }
+        self.turn.reuse(turn);
+    }
+}
+
+impl<H: Host> Application<H> for Node<H> {
+    type Callback = Callback;
+
+    fn call(&mut self, event_loop: &mut Loop<H>, callback: Callback) -> Result<(), Box<dyn Error>> {
+        match callback {
+            Callback::Ready(token, readiness) => self.ready(event_loop, token, readiness),
+            Callback::Again(token) => match self.connections.get_mut(token) {
+                Some(Connection::Inbound(_)) => self.inbound_again(event_loop, token),
+                Some(Connection::Link(_)) => self.link_again(event_loop, token),
+                None => {}
+            },
+            Callback::Accept => self.accept(event_loop),
+            Callback::AcceptRetry => {
+                self.starved = false;
+                self.accept(event_loop);
+            }
+            Callback::Deadline(token) => self.inbound_deadline(event_loop, token),
+            Callback::Redial(index) => self.dial(event_loop, index),
+            Callback::ConnectDeadline(token) => self.connect_deadline(event_loop, token),
+            Callback::Dump(token) => self.dump(event_loop, token),
+            Callback::Signal(number) => self.signal(event_loop, number),
+            Callback::StopDeadline => event_loop.stop(),
+        }
+        if self.turn.is_full() {
+            self.flush(event_loop);
+        }
+        Ok(())
+    }
+
+    fn before_poll(&mut self, event_loop: &mut Loop<H>) {
+        self.flush(event_loop);
+        self.stop_if_done(event_loop);
+        self.journal.flush(&mut event_loop.world);
+    }
+
+    fn exception_handler(&mut self, context: &Context<Callback>) -> Result<(), Box<dyn Error>> {
+        self.journal
+            .notice(self.wall.0, Who::Server, format_args!("{context}"));
+        Ok(())
+    }
+
+    fn observe(&mut self, observation: Observation<'_, Callback>) {
+        let wall = self.wall.0;
+        match observation {
+            Observation::SlowCallback {
+                callback,
+                location,
+                took,
+            } => {
+                let text = format_args!("{callback:?}, queued at {location}, took {took:?}");
+                self.journal.notice(wall, Who::Server, text);
+            }
+            Observation::SlowIteration { ran, took } => {
+                let text = format_args!("a turn of {ran} callbacks took {took:?}");
+                self.journal.notice(wall, Who::Server, text);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! The real world: mio, the system's clocks, files and signals.
+
+use std::fs::{File, OpenOptions};
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use mio::net::{TcpListener, TcpStream, UnixStream};
+use mio::{Events, Interest, Poll, Waker};
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::event_loop::{Event, Readiness, Token, Wake, World};
+use crate::net::{Host, Network};
+
+/// Events that one poll may return.
+pub const EVENTS_MAX: usize = 1024;
+
+/// A peer that is silent for this long is probed; see [`KEEPALIVE_DEAD`].
+const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
+const KEEPALIVE_PROBES: u32 = 3;
+/// A peer that acknowledges nothing for this long is given up: 5 s + 3 × 3 s of silence, or this
+/// long with our bytes unacknowledged.
+pub const KEEPALIVE_DEAD: Duration = Duration::from_secs(14);
+
+/// Linux: open(2). A journal on a pipe must not stop the loop when nobody reads.
+const O_NONBLOCK: i32 = 0o4000;
+
+/// Tokens that connections cannot have, since their generations would have to wrap.
+const WAKER: mio::Token = mio::Token(usize::MAX);
+const SIGNALS: usize = usize::MAX - 64;
+
+/// A listening socket, with a spare descriptor to shed connections when none is left.
+pub struct Listener {
+    socket: TcpListener,
+    spare: Option<File>,
+}
+
+/// The operating system.
+pub struct OsWorld {
+    poll: Poll,
+    events: Events,
+    waker: Arc<OsWaker>,
+    born: Instant,
+    signals: Vec<(i32, UnixStream)>,
+    random: u64,
+    journal: Option<(PathBuf, File)>,
+}
+
+struct OsWaker(Waker);
+
+impl Wake for OsWaker {
+    fn wake(&self) {
+        // A full counter means that a wake is pending already. (asyncio ignores it as well.)
+        let _ = self.0.wake();
+    }
+}
+
+impl OsWorld {
+    /// A world with a poller of its own.
+    ///
+    /// # Errors
+    /// No descriptor is left.
+    pub fn new() -> io::Result<OsWorld> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        Ok(OsWorld {
+            poll,
+            events: Events::with_capacity(EVENTS_MAX),
+            waker: Arc::new(OsWaker(waker)),
+            born: Instant::now(),
+            signals: Vec::new(),
+            // The standard library seeds its hashers from the system.
+            random: RandomState::new().hash_one(0),
+            journal: None,
+        })
+    }
+
+    /// Has a signal come out of the poll as an event. (asyncio: add_signal_handler.)
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn watch_signal(&mut self, number: i32) -> io::Result<()> {
+        let (mut receiver, sender) = UnixStream::pair()?;
+        signal_hook::low_level::pipe::register(number, sender)?;
+        let token = mio::Token(SIGNALS + self.signals.len());
+        self.poll
+            .registry()
+            .register(&mut receiver, token, Interest::READABLE)?;
+        self.signals.push((number, receiver));
+        Ok(())
+    }
+
+    /// Opens the journal's file, at its end.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open_journal(&mut self, path: &Path) -> io::Result<()> {
+        self.journal = Some((path.to_path_buf(), open_to_append(path)?));
+        Ok(())
+    }
+
+    fn drain_signal(&mut self, index: usize, events: &mut Vec<Event>) {
+        let Some((number, receiver)) = self.signals.get_mut(index) else {
+            return;
+        };
+        let mut bytes = [0; 64];
+        while let Ok(count) = receiver.read(&mut bytes) {
+            if count == 0 {
+                break;
+            }
+            // One event for each byte: a second Ctrl-C means something else than the first.
+            events.extend((0..count).map(|_| Event::Signal(*number)));
+        }
+    }
+}
+
+fn open_to_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .custom_flags(O_NONBLOCK)
+        .open(path)
+}
+
+fn readiness(event: &mio::event::Event) -> Readiness {
+    let mut readiness = Readiness::EMPTY;
+    // Closed and error flags are hints: the read or write that follows says what happened.
+    if event.is_readable() || event.is_error() {
+        readiness = readiness | Readiness::READABLE;
+    }
+    if event.is_writable() || event.is_error() {
+        readiness = readiness | Readiness::WRITABLE;
+    }
+    if event.is_read_closed() {
+        readiness = readiness | Readiness::READ_CLOSED;
+    }
+    readiness
+}
+
+impl World for OsWorld {
+    fn time(&mut self) -> Duration {
+        self.born.elapsed()
+    }
+
+    fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            result => result?,
+        }
+        let polled = std::mem::replace(&mut self.events, Events::with_capacity(0));
+        for event in &polled {
+            match event.token() {
+                WAKER => events.push(Event::Woken),
+                mio::Token(bits) if bits >= SIGNALS => self.drain_signal(bits - SIGNALS, events),
+                mio::Token(bits) => {
+                    events.push(Event::Ready(
+                        Token::from_bits(bits as u64),
+                        readiness(event),
+                    ));
+                }
+            }
+        }
+        self.events = polled;
+        Ok(())
+    }
+
+    fn stopwatch(&self) -> Duration {
+        self.born.elapsed()
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        self.waker.clone()
+    }
+}
+
+impl Network for OsWorld {
+    type Listener = Listener;
+    type Stream = TcpStream;
+
+    fn listen(&mut self, address: SocketAddr, token: Token) -> io::Result<Listener> {
+        let mut socket = TcpListener::bind(address)?;
+        // Accepted sockets inherit it: one system call less for each connection.
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
+        let interest = Interest::READABLE;
+        self.poll
+            .registry()
+            .register(&mut socket, mio_token(token), interest)?;
+        Ok(Listener {
+            socket,
+            spare: open_spare(),
+        })
+    }
+
+    fn accept(&mut self, listener: &mut Listener) -> io::Result<(TcpStream, SocketAddr)> {
+        listener.socket.accept()
+    }
+
+    fn shed(&mut self, listener: &mut Listener) -> io::Result<SocketAddr> {
+        listener.spare = None;
+        let result = listener.socket.accept().map(|(_, address)| address);
+        listener.spare = open_spare();
+        result
+    }
+
+    fn close_listener(&mut self, listener: Listener) {
+        drop(listener);
+    }
+
+    fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<TcpStream> {
+        let mut stream = TcpStream::connect(address)?;
+        SockRef::from(&stream).set_tcp_nodelay(true)?;
+        self.register(&mut stream, token)?;
+        Ok(stream)
+    }
+
+    fn connected(&mut self, stream: &TcpStream) -> io::Result<bool> {
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn register(&mut self, stream: &mut TcpStream, token: Token) -> io::Result<()> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll
+            .registry()
+            .register(stream, mio_token(token), interest)
+    }
+
+    fn keep_alive(&mut self, stream: &TcpStream) -> io::Result<()> {
+        let socket = SockRef::from(stream);
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_INTERVAL)
+            .with_retries(KEEPALIVE_PROBES);
+        socket.set_tcp_keepalive(&keepalive)?;
+        socket.set_tcp_user_timeout(Some(KEEPALIVE_DEAD))
+    }
+
+    fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+        stream.read(buffer)
+    }
+
+    fn write(&mut self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+        stream.write(bytes)
+    }
+
+    fn shutdown_write(&mut self, stream: &mut TcpStream) -> io::Result<()> {
+        stream.shutdown(std::net::Shutdown::Write)
+    }
+
+    fn close(&mut self, stream: TcpStream) {
+        // Closing takes it out of the poller too.
+        drop(stream);
+    }
+}
+
+impl Host for OsWorld {
+    fn wall_clock(&mut self) -> Duration {
+        // A clock before 1970 is taken for 1970.
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+    }
+
+    fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        super::mix(self.random)
+    }
+
+    fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.journal {
+            Some((_, file)) => file.write(bytes),
+            None => Ok(bytes.len()),
+        }
+    }
+
+    fn reopen_journal(&mut self) -> io::Result<()> {
+        if let Some((path, file)) = &mut self.journal {
+            *file = open_to_append(path)?;
+        }
+        Ok(())
+    }
+}
+
+fn mio_token(token: Token) -> mio::Token {
+    mio::Token(token.to_bits() as usize)
+}
+
+fn open_spare() -> Option<File> {
+    File::open("/dev/null").ok()
+}
