@@ -260,7 +260,7 @@ pub struct Server {
     pub name: String,
     pub addr: SocketAddr,
     /// Held open: a server may print more.
-    _stdout: BufReader<ChildStdout>,
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -271,10 +271,10 @@ impl Server {
             child,
             name: name.to_string(),
             addr,
-            _stdout: BufReader::new(stdout),
+            stdout: BufReader::new(stdout),
         };
         let mut line = String::new();
-        server._stdout.read_line(&mut line)?;
+        server.stdout.read_line(&mut line)?;
         let expected = format!("{name} listens on {addr}");
         if line.trim_end() != expected {
             return Err(format!("expected {expected:?} on stdout, got {line:?}").into());

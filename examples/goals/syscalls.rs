@@ -140,7 +140,10 @@ fn parse(summary: &str) -> Result<Counts<u64>> {
 }
 
 fn breakdown(calls: &Counts<f64>) -> String {
-    let mut shown: Vec<_> = calls.iter().filter(|(_, count)| **count >= 0.0005).collect();
+    let mut shown: Vec<_> = calls
+        .iter()
+        .filter(|(_, count)| **count >= 0.0005)
+        .collect();
     shown.sort_by(|a, b| b.1.total_cmp(a.1));
     let words: Vec<_> = shown
         .iter()

@@ -19,7 +19,12 @@ impl Table {
     /// A goal with an upper bound.
     pub fn at_most(&mut self, goal: &str, bound: f64, measured: f64) {
         let ok = measured <= bound;
-        self.judged(goal, &format!("<= {}", figure(bound)), &figure(measured), ok);
+        self.judged(
+            goal,
+            &format!("<= {}", figure(bound)),
+            &figure(measured),
+            ok,
+        );
     }
 
     /// A goal with one right value.

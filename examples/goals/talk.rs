@@ -142,10 +142,7 @@ impl Feeder {
         let (name, time) = (&self.name, stamp());
         for number in numbers {
             let id = record_id(number);
-            writeln!(
-                self.stream,
-                "AT {name} +0.012345678 {id} {POSITION} {time}"
-            )?;
+            writeln!(self.stream, "AT {name} +0.012345678 {id} {POSITION} {time}")?;
         }
         Ok(self.stream.flush()?)
     }

@@ -1,0 +1,253 @@
+//! A simulated world: a virtual clock, a network of many nodes, one seed.
+//!
+//! Each node runs the same loop and the same server as the binary. A poll never waits: the
+//! [`Simulation`] asks every loop for its next deadline, moves the clock to the earliest thing that
+//! happens, and runs the nodes it concerns.
+
+mod net;
+mod trace;
+
+use std::cell::{Ref, RefCell, RefMut};
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::event_loop::{Application, Event, EventLoop, Token, Wake, World};
+use crate::net::{Host, Network};
+
+pub use net::{End, Net, Weather};
+pub use trace::{TRACE_LINES_MAX, Trace};
+
+/// The wall clock at the start of every simulation, in seconds since the Unix epoch.
+pub const WALL_CLOCK_START: Duration = Duration::from_secs(1_600_000_000);
+
+/// One node's view of the simulated network.
+pub struct SimWorld {
+    net: Rc<RefCell<Net>>,
+    node: usize,
+    born: Duration,
+}
+
+/// Nothing sleeps here, so nothing needs waking.
+struct NoWaker;
+
+impl Wake for NoWaker {
+    fn wake(&self) {}
+}
+
+impl World for SimWorld {
+    fn time(&mut self) -> Duration {
+        self.stopwatch()
+    }
+
+    fn poll(&mut self, _: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+        self.net.borrow_mut().take_events(self.node, events);
+        Ok(())
+    }
+
+    fn stopwatch(&self) -> Duration {
+        self.net.borrow().now - self.born
+    }
+
+    fn waker(&self) -> Arc<dyn Wake> {
+        Arc::new(NoWaker)
+    }
+}
+
+impl Network for SimWorld {
+    type Listener = ();
+    type Stream = End;
+
+    fn listen(&mut self, address: SocketAddr, token: Token) -> io::Result<()> {
+        self.net.borrow_mut().listen(self.node, address, token);
+        Ok(())
+    }
+
+    fn accept(&mut self, (): &mut ()) -> io::Result<(End, SocketAddr)> {
+        self.net.borrow_mut().accept(self.node)
+    }
+
+    fn shed(&mut self, (): &mut ()) -> io::Result<SocketAddr> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    fn close_listener(&mut self, (): ()) {
+        self.net.borrow_mut().close_listener(self.node);
+    }
+
+    fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<End> {
+        Ok(self.net.borrow_mut().connect(self.node, address, token))
+    }
+
+    fn connected(&mut self, stream: &End) -> io::Result<bool> {
+        self.net.borrow_mut().connected(*stream)
+    }
+
+    fn register(&mut self, stream: &mut End, token: Token) -> io::Result<()> {
+        self.net.borrow_mut().register(*stream, token);
+        Ok(())
+    }
+
+    fn keep_alive(&mut self, _: &End) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn read(&mut self, stream: &mut End, buffer: &mut [u8]) -> io::Result<usize> {
+        self.net.borrow_mut().read(*stream, buffer)
+    }
+
+    fn write(&mut self, stream: &mut End, bytes: &[u8]) -> io::Result<usize> {
+        self.net.borrow_mut().write(*stream, bytes)
+    }
+
+    fn shutdown_write(&mut self, stream: &mut End) -> io::Result<()> {
+        self.net.borrow_mut().shutdown_write(*stream);
+        Ok(())
+    }
+
+    fn close(&mut self, stream: End) {
+        self.net.borrow_mut().close(stream);
+    }
+}
+
+impl Host for SimWorld {
+    fn wall_clock(&mut self) -> Duration {
+        WALL_CLOCK_START + self.net.borrow().now
+    }
+
+    fn random(&mut self) -> u64 {
+        self.net.borrow_mut().random()
+    }
+
+    fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut net = self.net.borrow_mut();
+        net.trace.add("journal", &[self.node as u64], bytes);
+        Ok(bytes.len())
+    }
+
+    fn reopen_journal(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A node that is up.
+struct Machine<A: Application<SimWorld>> {
+    event_loop: EventLoop<SimWorld, A::Callback>,
+    application: A,
+    born: Duration,
+}
+
+/// Many nodes on one network and one clock.
+pub struct Simulation<A: Application<SimWorld>> {
+    net: Rc<RefCell<Net>>,
+    machines: Vec<Option<Machine<A>>>,
+}
+
+impl<A: Application<SimWorld>> Simulation<A> {
+    /// A network of `nodes` nodes, none of them up.
+    pub fn new(nodes: usize, seed: u64, weather: Weather) -> Simulation<A> {
+        Simulation {
+            net: Rc::new(RefCell::new(Net::new(nodes, seed, weather))),
+            machines: (0..nodes).map(|_| None).collect(),
+        }
+    }
+
+    /// The network, to look at.
+    pub fn net(&self) -> Ref<'_, Net> {
+        self.net.borrow()
+    }
+
+    /// The network, to cut and to heal.
+    pub fn net_mut(&mut self) -> RefMut<'_, Net> {
+        self.net.borrow_mut()
+    }
+
+    /// The application of a node that is up.
+    pub fn application(&self, node: usize) -> Option<&A> {
+        self.machines[node]
+            .as_ref()
+            .map(|machine| &machine.application)
+    }
+
+    /// Switches a node on with nothing in its memory; `start` begins what it does.
+    ///
+    /// # Errors
+    /// What `start` says.
+    pub fn boot<F>(&mut self, node: usize, mut application: A, start: F) -> io::Result<()>
+    where
+        F: FnOnce(&mut A, &mut EventLoop<SimWorld, A::Callback>) -> io::Result<()>,
+    {
+        self.net_mut().boot(node);
+        let born = self.net().now;
+        let net = Rc::clone(&self.net);
+        let mut event_loop = EventLoop::new(SimWorld { net, node, born });
+        start(&mut application, &mut event_loop)?;
+        self.machines[node] = Some(Machine {
+            event_loop,
+            application,
+            born,
+        });
+        Ok(())
+    }
+
+    /// Kills a node; its memory is lost.
+    pub fn crash(&mut self, node: usize, silently: bool) {
+        if self.machines[node].take().is_some() {
+            self.net_mut().crash(node, silently);
+        }
+    }
+
+    /// Moves the clock to `until`, letting everything happen on the way.
+    ///
+    /// # Errors
+    /// A loop could not poll: never, here.
+    pub fn run_until(&mut self, until: Duration) -> io::Result<()> {
+        while let Some(next) = self.next_happening().filter(|&next| next <= until) {
+            {
+                let mut net = self.net_mut();
+                net.now = net.now.max(next);
+                net.deliver_due();
+            }
+            self.run_ready_nodes()?;
+        }
+        self.net_mut().now = until;
+        Ok(())
+    }
+
+    fn next_happening(&mut self) -> Option<Duration> {
+        let mut next = self.net().next_arrival();
+        for (node, machine) in self.machines.iter_mut().enumerate() {
+            let Some(machine) = machine else {
+                continue;
+            };
+            let when = if self.net.borrow().has_events(node) {
+                Some(self.net.borrow().now)
+            } else {
+                machine
+                    .event_loop
+                    .next_deadline()
+                    .map(|when| machine.born + when)
+            };
+            next = next.into_iter().chain(when).min();
+        }
+        next
+    }
+
+    fn run_ready_nodes(&mut self) -> io::Result<()> {
+        let now = self.net().now;
+        for (node, machine) in self.machines.iter_mut().enumerate() {
+            let Some(machine) = machine else {
+                continue;
+            };
+            let due = machine.event_loop.next_deadline();
+            if due.is_some_and(|when| machine.born + when <= now)
+                || self.net.borrow().has_events(node)
+            {
+                machine.event_loop.run_once(&mut machine.application)?;
+            }
+        }
+        Ok(())
+    }
+}

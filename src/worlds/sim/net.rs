@@ -1,0 +1,615 @@
+//! A simulated network: many nodes, streams between them, and everything that can go wrong.
+//!
+//! Bytes of a stream arrive in order, in pieces, late. A direction between two nodes can be cut:
+//! what is sent over it is held, and when the cut heals it either arrives after all or the stream
+//! is reset: a stream that lives never loses a byte, as with TCP. All chance comes from one seed.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::trace::Trace;
+use crate::event_loop::{Event, Readiness, Token};
+use crate::worlds::mix;
+
+/// A host that vanished without a word is noticed after this long, as with keepalive.
+const SILENCE_NOTICED: Duration = Duration::from_secs(15);
+
+/// How the network behaves.
+#[derive(Clone, Debug)]
+pub struct Weather {
+    /// A piece takes between these two to arrive.
+    pub delay: (Duration, Duration),
+    /// Bytes are split into pieces of at most this many.
+    pub piece_max: usize,
+    /// Bytes of one direction that may be under way or unread.
+    pub window: usize,
+}
+
+impl Default for Weather {
+    fn default() -> Weather {
+        Weather {
+            delay: (Duration::from_micros(50), Duration::from_millis(5)),
+            piece_max: 4096,
+            window: 16 * 1024,
+        }
+    }
+}
+
+/// Which end of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct End {
+    /// The stream.
+    pub stream: usize,
+    /// 0 dialled, 1 was dialled.
+    pub side: usize,
+}
+
+impl End {
+    fn other(self) -> End {
+        End {
+            side: 1 - self.side,
+            ..self
+        }
+    }
+}
+
+/// Who holds an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// A node of the simulation.
+    Node(usize),
+    /// The driver, playing a client.
+    Client,
+    /// Nobody: closed, or its node died.
+    Nobody,
+}
+
+#[derive(Debug)]
+enum Payload {
+    Syn,
+    SynAck,
+    Bytes(Vec<u8>),
+    Fin,
+    Reset,
+}
+
+struct Half {
+    owner: Owner,
+    /// Where the owner sits in the network, also after it closed.
+    node: Option<usize>,
+    token: Option<Token>,
+    connected: bool,
+    received: VecDeque<u8>,
+    fin: bool,
+    reset: bool,
+    /// Bytes sent by this half that the other has not read.
+    outstanding: usize,
+    blocked: bool,
+    /// When the last piece sent by this half arrives: later pieces arrive later.
+    last_arrival: Duration,
+    /// Pieces that this half sent into a cut.
+    held: Vec<Payload>,
+}
+
+impl Half {
+    fn new(owner: Owner) -> Half {
+        Half {
+            owner,
+            node: match owner {
+                Owner::Node(node) => Some(node),
+                _ => None,
+            },
+            token: None,
+            connected: false,
+            received: VecDeque::new(),
+            fin: false,
+            reset: false,
+            outstanding: 0,
+            blocked: false,
+            last_arrival: Duration::ZERO,
+            held: Vec::new(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Port {
+    up: bool,
+    address: Option<SocketAddr>,
+    listener: Option<Token>,
+    waiting: VecDeque<End>,
+    /// Ends and the listener (`None`) that have something new to tell: epoll's ready list.
+    ready: BTreeSet<Option<End>>,
+}
+
+/// The network.
+pub struct Net {
+    /// Virtual time.
+    pub now: Duration,
+    /// What happened.
+    pub trace: Trace,
+    weather: Weather,
+    random: u64,
+    ports: Vec<Port>,
+    streams: BTreeMap<usize, [Half; 2]>,
+    next_stream: usize,
+    cuts: BTreeSet<(usize, usize)>,
+    /// What is under way, by arrival: the end it reaches, and what. Ties in order of sending.
+    agenda: BinaryHeap<Reverse<(Duration, u64, End)>>,
+    payloads: BTreeMap<u64, Payload>,
+    sent: u64,
+}
+
+impl Net {
+    /// A network of `nodes` nodes, none of them up.
+    pub fn new(nodes: usize, seed: u64, weather: Weather) -> Net {
+        Net {
+            now: Duration::ZERO,
+            trace: Trace::default(),
+            weather,
+            random: mix(seed),
+            ports: (0..nodes).map(|_| Port::default()).collect(),
+            streams: BTreeMap::new(),
+            next_stream: 0,
+            cuts: BTreeSet::new(),
+            agenda: BinaryHeap::new(),
+            payloads: BTreeMap::new(),
+            sent: 0,
+        }
+    }
+
+    /// The next random number.
+    pub fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.random)
+    }
+
+    /// A random number below `limit` (at least 1).
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.random() % limit.max(1)
+    }
+
+    /// When the next piece arrives.
+    pub fn next_arrival(&self) -> Option<Duration> {
+        self.agenda.peek().map(|entry| entry.0.0)
+    }
+
+    /// Lets everything arrive that is due.
+    pub fn deliver_due(&mut self) {
+        while let Some(&Reverse((when, serial, end))) = self.agenda.peek() {
+            if when > self.now {
+                return;
+            }
+            self.agenda.pop();
+            if let Some(payload) = self.payloads.remove(&serial) {
+                self.arrive(end, payload);
+            }
+        }
+    }
+
+    /// True if a poll of `node` would bring something.
+    pub fn has_events(&self, node: usize) -> bool {
+        !self.ports[node].ready.is_empty()
+    }
+
+    /// What a poll of `node` brings: for each end that has something new, its state now.
+    pub fn take_events(&mut self, node: usize, events: &mut Vec<Event>) {
+        let ready = std::mem::take(&mut self.ports[node].ready);
+        for end in ready {
+            let event = match end {
+                None => self.ports[node]
+                    .listener
+                    .map(|token| (token, Readiness::READABLE)),
+                Some(end) => self.streams.get(&end.stream).and_then(|halves| {
+                    let half = &halves[end.side];
+                    Some((half.token?, self.readiness(half)))
+                }),
+            };
+            if let Some((token, readiness)) = event {
+                self.trace
+                    .add("event", &[node as u64, token.to_bits()], &[]);
+                events.push(Event::Ready(token, readiness));
+            }
+        }
+    }
+
+    fn readiness(&self, half: &Half) -> Readiness {
+        let mut readiness = Readiness::EMPTY;
+        if !half.received.is_empty() || half.fin || half.reset {
+            readiness = readiness | Readiness::READABLE;
+        }
+        if half.reset || (half.connected && half.outstanding < self.weather.window) {
+            readiness = readiness | Readiness::WRITABLE;
+        }
+        if half.fin || half.reset {
+            readiness = readiness | Readiness::READ_CLOSED;
+        }
+        readiness
+    }
+
+    // ---- what a node asks for -------------------------------------------------------------
+
+    /// A node's machine is switched on.
+    pub fn boot(&mut self, node: usize) {
+        self.ports[node].up = true;
+        self.trace.add("boot", &[node as u64], &[]);
+    }
+
+    /// Listens.
+    pub fn listen(&mut self, node: usize, address: SocketAddr, token: Token) {
+        self.ports[node].address = Some(address);
+        self.ports[node].listener = Some(token);
+    }
+
+    /// Stops listening; connections that waited are reset.
+    pub fn close_listener(&mut self, node: usize) {
+        self.ports[node].listener = None;
+        for end in std::mem::take(&mut self.ports[node].waiting) {
+            self.close(end);
+        }
+    }
+
+    /// Takes a connection that waits.
+    pub fn accept(&mut self, node: usize) -> io::Result<(End, SocketAddr)> {
+        let end = self.ports[node]
+            .waiting
+            .pop_front()
+            .ok_or(io::ErrorKind::WouldBlock)?;
+        let address = SocketAddr::from(([127, 0, 0, 1], 1024 + (end.stream % 60_000) as u16));
+        Ok((end, address))
+    }
+
+    /// Starts a connect.
+    pub fn connect(&mut self, node: usize, address: SocketAddr, token: Token) -> End {
+        let to = self
+            .ports
+            .iter()
+            .position(|port| port.address == Some(address));
+        let end = self.open(Owner::Node(node), to);
+        if let Some(half) = self.half(end) {
+            half.token = Some(token);
+        }
+        self.send(end, Payload::Syn);
+        end
+    }
+
+    fn open(&mut self, owner: Owner, to: Option<usize>) -> End {
+        let stream = self.next_stream;
+        self.next_stream += 1;
+        let mut called = Half::new(Owner::Nobody);
+        called.node = to;
+        self.streams.insert(stream, [Half::new(owner), called]);
+        End { stream, side: 0 }
+    }
+
+    /// The outcome of a connect.
+    pub fn connected(&mut self, end: End) -> io::Result<bool> {
+        match self.half(end) {
+            Some(half) if half.reset => Err(io::ErrorKind::ConnectionRefused.into()),
+            Some(half) => Ok(half.connected),
+            None => Err(io::ErrorKind::ConnectionRefused.into()),
+        }
+    }
+
+    /// Registers an end: what it has to tell already is told at once.
+    pub fn register(&mut self, end: End, token: Token) {
+        if let Some(half) = self.half(end) {
+            half.token = Some(token);
+        }
+        self.tell(end);
+    }
+
+    /// Reads once.
+    pub fn read(&mut self, end: End, buffer: &mut [u8]) -> io::Result<usize> {
+        let half = self.half(end).ok_or(io::ErrorKind::NotConnected)?;
+        if half.reset {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        if half.received.is_empty() {
+            return if half.fin {
+                Ok(0)
+            } else {
+                Err(io::ErrorKind::WouldBlock.into())
+            };
+        }
+        let count = half.received.len().min(buffer.len());
+        for (place, byte) in buffer.iter_mut().zip(half.received.drain(..count)) {
+            *place = byte;
+        }
+        self.trace.add(
+            "read",
+            &[end.stream as u64, end.side as u64],
+            &buffer[..count],
+        );
+        if let Some(sender) = self.half(end.other()) {
+            sender.outstanding -= count.min(sender.outstanding);
+            if std::mem::take(&mut sender.blocked) {
+                self.tell(end.other());
+            }
+        }
+        Ok(count)
+    }
+
+    /// Writes once: perhaps less than all, in pieces that arrive one after the other.
+    pub fn write(&mut self, end: End, bytes: &[u8]) -> io::Result<usize> {
+        let window = self.weather.window;
+        let half = self.half(end).ok_or(io::ErrorKind::NotConnected)?;
+        if half.reset {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        let room = window.saturating_sub(half.outstanding).min(bytes.len());
+        if room == 0 {
+            half.blocked = true;
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        // A quarter of all writes come back short.
+        let count = match self.below(4) {
+            0 => 1 + self.below(room as u64) as usize,
+            _ => room,
+        };
+        self.trace.add(
+            "write",
+            &[end.stream as u64, end.side as u64],
+            &bytes[..count],
+        );
+        if let Some(half) = self.half(end) {
+            half.outstanding += count;
+        }
+        let mut rest = &bytes[..count];
+        while !rest.is_empty() {
+            let piece = 1 + self.below(self.weather.piece_max as u64) as usize;
+            let (piece, after) = rest.split_at(piece.min(rest.len()));
+            self.send(end, Payload::Bytes(piece.to_vec()));
+            rest = after;
+        }
+        Ok(count)
+    }
+
+    /// Ends one direction.
+    pub fn shutdown_write(&mut self, end: End) {
+        self.send(end, Payload::Fin);
+    }
+
+    /// Closes an end: a FIN, or a reset if something was left unread.
+    pub fn close(&mut self, end: End) {
+        self.trace
+            .add("close", &[end.stream as u64, end.side as u64], &[]);
+        let Some(half) = self.half(end) else {
+            return;
+        };
+        let payload = match half.received.is_empty() {
+            true => Payload::Fin,
+            false => Payload::Reset,
+        };
+        if !half.reset {
+            self.send(end, payload);
+        }
+        self.abandon(end);
+    }
+
+    fn abandon(&mut self, end: End) {
+        if let Some(half) = self.half(end) {
+            half.owner = Owner::Nobody;
+            half.token = None;
+            half.received.clear();
+        }
+        let gone = |half: &Half| half.owner == Owner::Nobody && half.held.is_empty();
+        let quiet = self
+            .agenda
+            .iter()
+            .all(|entry| entry.0.2.stream != end.stream);
+        if quiet
+            && self
+                .streams
+                .get(&end.stream)
+                .is_some_and(|halves| halves.iter().all(gone))
+        {
+            self.streams.remove(&end.stream);
+        }
+    }
+
+    // ---- what the driver does --------------------------------------------------------------
+
+    /// A node dies. Either its kernel still closes its streams, or (`silently`) nobody is told.
+    pub fn crash(&mut self, node: usize, silently: bool) {
+        self.trace
+            .add("crash", &[node as u64, u64::from(silently)], &[]);
+        self.ports[node] = Port {
+            address: self.ports[node].address,
+            ..Port::default()
+        };
+        let ends: Vec<End> = self.ends_of(node).collect();
+        for end in ends {
+            if silently {
+                let when = self.now + SILENCE_NOTICED;
+                self.schedule(when, end.other(), Payload::Reset);
+                self.abandon(end);
+            } else {
+                self.close(end);
+            }
+        }
+    }
+
+    /// Resets every stream between two nodes.
+    pub fn flap(&mut self, a: usize, b: usize) {
+        self.trace.add("flap", &[a as u64, b as u64], &[]);
+        for stream in self.streams_between(a, b) {
+            self.arrive(End { stream, side: 0 }, Payload::Reset);
+            self.arrive(End { stream, side: 1 }, Payload::Reset);
+        }
+    }
+
+    /// Holds everything that `from` sends to `to`.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.trace.add("cut", &[from as u64, to as u64], &[]);
+        self.cuts.insert((from, to));
+    }
+
+    /// Ends a cut: what was held arrives, or its stream is reset.
+    pub fn heal(&mut self, from: usize, to: usize) {
+        self.trace.add("heal", &[from as u64, to as u64], &[]);
+        self.cuts.remove(&(from, to));
+        for stream in self.streams_between(from, to) {
+            for side in 0..2 {
+                let end = End { stream, side };
+                let held = match self.half(end) {
+                    Some(half) if half.node == Some(from) => std::mem::take(&mut half.held),
+                    _ => continue,
+                };
+                if !held.is_empty() && self.below(2) == 0 {
+                    self.arrive(end, Payload::Reset);
+                    self.arrive(end.other(), Payload::Reset);
+                    continue;
+                }
+                // At once, or what was sent after them and is under way would overtake them.
+                for payload in held {
+                    self.arrive(end.other(), payload);
+                }
+            }
+        }
+    }
+
+    /// A client connects to a node; `None` if it does not listen.
+    pub fn client_connect(&mut self, node: usize) -> Option<End> {
+        self.ports[node].listener?;
+        let end = self.open(Owner::Client, Some(node));
+        self.arrive(end.other(), Payload::Syn);
+        Some(end)
+    }
+
+    /// What a client's end has received and not yet taken; and whether the stream is over.
+    pub fn client_take(&mut self, end: End) -> (Vec<u8>, bool) {
+        let mut bytes = vec![0; self.weather.window];
+        match self.read(end, &mut bytes) {
+            Ok(0) => (Vec::new(), true),
+            Ok(count) => {
+                bytes.truncate(count);
+                (bytes, false)
+            }
+            Err(error) => (Vec::new(), error.kind() != io::ErrorKind::WouldBlock),
+        }
+    }
+
+    // ---- the wires ---------------------------------------------------------------------------
+
+    fn half(&mut self, end: End) -> Option<&mut Half> {
+        self.streams
+            .get_mut(&end.stream)
+            .map(|halves| &mut halves[end.side])
+    }
+
+    fn ends_of(&self, node: usize) -> impl Iterator<Item = End> + '_ {
+        self.streams.iter().flat_map(move |(&stream, halves)| {
+            (0..2)
+                .filter(move |&side| halves[side].owner == Owner::Node(node))
+                .map(move |side| End { stream, side })
+        })
+    }
+
+    fn streams_between(&self, a: usize, b: usize) -> Vec<usize> {
+        let between = |halves: &[Half; 2]| {
+            let nodes = (halves[0].node, halves[1].node);
+            nodes == (Some(a), Some(b)) || nodes == (Some(b), Some(a))
+        };
+        let streams = self.streams.iter();
+        streams
+            .filter(|(_, halves)| between(halves))
+            .map(|(&stream, _)| stream)
+            .collect()
+    }
+
+    /// Puts something on its way from `end` to the other end.
+    fn send(&mut self, end: End, payload: Payload) {
+        let (least, most) = self.weather.delay;
+        let spread = (most - least).as_nanos() as u64;
+        let delay = least + Duration::from_nanos(self.below(spread));
+        let now = self.now;
+        let Some(half) = self.half(end) else {
+            return;
+        };
+        // Clients are near: only what passes between nodes takes time.
+        let when = match half.node {
+            Some(_) => (now + delay).max(half.last_arrival),
+            None => now,
+        };
+        half.last_arrival = when;
+        self.schedule(when, end.other(), payload);
+    }
+
+    fn schedule(&mut self, when: Duration, to: End, payload: Payload) {
+        self.sent += 1;
+        self.payloads.insert(self.sent, payload);
+        self.agenda.push(Reverse((when, self.sent, to)));
+    }
+
+    fn arrive(&mut self, end: End, payload: Payload) {
+        let Some(halves) = self.streams.get_mut(&end.stream) else {
+            return;
+        };
+        let [from, to] = [1 - end.side, end.side].map(|side| halves[side].node);
+        if let (Some(from), Some(to)) = (from, to) {
+            // What is behind a held piece is held too, or bytes would overtake each other.
+            let sender = &mut halves[1 - end.side];
+            if self.cuts.contains(&(from, to)) || !sender.held.is_empty() {
+                if !matches!(payload, Payload::Reset) {
+                    sender.held.push(payload);
+                    return;
+                }
+            }
+        }
+        match payload {
+            Payload::Syn => return self.arrive_syn(end),
+            _ if halves[end.side].owner == Owner::Nobody => {
+                // Nobody is there: whoever sent bytes learns it.
+                if matches!(payload, Payload::Bytes(_)) {
+                    self.send(end, Payload::Reset);
+                }
+                return self.abandon(end);
+            }
+            Payload::SynAck => halves[end.side].connected = true,
+            Payload::Bytes(bytes) => halves[end.side].received.extend(bytes),
+            Payload::Fin => halves[end.side].fin = true,
+            Payload::Reset => {
+                halves[end.side].reset = true;
+                halves[end.side].received.clear();
+                halves[end.side].held.clear();
+            }
+        }
+        self.tell(end);
+    }
+
+    fn arrive_syn(&mut self, end: End) {
+        let node = match self.half(end) {
+            Some(half) => half.node,
+            None => None,
+        };
+        let Some(node) = node.filter(|&node| self.ports[node].listener.is_some()) else {
+            self.send(end, Payload::Reset);
+            return;
+        };
+        if let Some(half) = self.half(end) {
+            half.owner = Owner::Node(node);
+            half.connected = true;
+        }
+        self.ports[node].waiting.push_back(end);
+        self.ports[node].ready.insert(None);
+        if let Some(half) = self.half(end.other()).filter(|half| half.node.is_none()) {
+            half.connected = true;
+        } else {
+            self.send(end, Payload::SynAck);
+        }
+    }
+
+    /// Puts an end on its node's ready list.
+    fn tell(&mut self, end: End) {
+        let Some(half) = self.half(end) else {
+            return;
+        };
+        if let (Owner::Node(node), Some(_)) = (half.owner, half.token) {
+            self.ports[node].ready.insert(Some(end));
+        }
+    }
+}
