@@ -67,7 +67,7 @@ fn help_and_version_go_to_standard_output() {
 
 #[test]
 fn wrong_use_exits_with_2_and_one_line_that_says_what_was_expected() {
-    complains(&[], "Clark");
+    complains(&[], "NAME");
     complains(&["Nobody"], "Clark");
     complains(&["clark"], "Clark");
     complains(&["Clark", "Bona"], "");

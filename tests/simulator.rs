@@ -52,7 +52,12 @@ impl Dice {
 
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    Update { server: usize, client: u64, time: u64, place: u64 },
+    Update {
+        server: usize,
+        client: u64,
+        time: u64,
+        place: u64,
+    },
     Flap(usize, usize),
     Cut(usize, usize),
     Heal(usize, usize),
@@ -127,15 +132,22 @@ impl Run {
         config.catch_up = self.rules.catch_up;
         config.ties = self.rules.ties;
         config.journal = self.rules.journal;
-        let start = |node: &mut Node<SimWorld>, event_loop: &mut EventLoop<SimWorld, Callback>| -> io::Result<()> {
-            node.start(event_loop)
-        };
-        self.sim.boot(server, Node::new(config), start).expect("boots");
+        let start = |node: &mut Node<SimWorld>,
+                     event_loop: &mut EventLoop<SimWorld, Callback>|
+         -> io::Result<()> { node.start(event_loop) };
+        self.sim
+            .boot(server, Node::new(config), start)
+            .expect("boots");
     }
 
     fn act(&mut self, act: Act) {
         match act {
-            Act::Update { server, client, time, place } => {
+            Act::Update {
+                server,
+                client,
+                time,
+                place,
+            } => {
                 let line = format!(
                     "IAMAT client{client} +{place}.5-118.25 {}.{time:03}\n",
                     WALL_CLOCK_START.as_secs()
@@ -166,15 +178,22 @@ impl Run {
             return false;
         };
         self.clients.insert(server, client);
-        let mut net = self.sim.net_mut();
         let mut rest = line.as_bytes();
         while !rest.is_empty() {
-            let Ok(count) = net.write(client, rest) else {
-                return false;
-            };
-            rest = &rest[count..];
+            let written = self.sim.net_mut().write(client, rest);
+            match written {
+                Ok(count) => rest = &rest[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // The server waits for us to read.
+                    let now = self.sim.net().now;
+                    self.sim
+                        .run_until(now + Duration::from_millis(1))
+                        .expect("runs");
+                }
+                Err(_) => return false,
+            }
+            while !self.sim.net_mut().client_take(client).0.is_empty() {}
         }
-        let _ = net.client_take(client);
         true
     }
 
@@ -196,7 +215,9 @@ impl Run {
             if now >= end {
                 return self.agree();
             }
-            self.sim.run_until(now + Duration::from_secs(5)).expect("runs");
+            self.sim
+                .run_until(now + Duration::from_secs(5))
+                .expect("runs");
             // Agreement may be a coincidence while something is under way; two looks are enough to
             // save time on the usual run, and a divergence is judged at the end only.
             if self.agree() && self.sim.net().next_arrival().is_none() {
@@ -230,7 +251,12 @@ impl Run {
         }
         let wanted: Vec<_> = newest
             .iter()
-            .map(|(client, time)| (format!("client{client}"), format!("{}.{time:03}", WALL_CLOCK_START.as_secs())))
+            .map(|(client, time)| {
+                (
+                    format!("client{client}"),
+                    format!("{}.{time:03}", WALL_CLOCK_START.as_secs()),
+                )
+            })
             .collect();
         let mut found: Vec<_> = self
             .table(0)
@@ -284,8 +310,13 @@ fn failures(seeds: u64, rules: Rules) -> Vec<(u64, Outcome)> {
             .collect::<Vec<_>>()
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..cores).map(|core| scope.spawn(move || worker(core))).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("no panic")).collect()
+        let workers: Vec<_> = (0..cores)
+            .map(|core| scope.spawn(move || worker(core)))
+            .collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().expect("no panic"))
+            .collect()
     })
 }
 
@@ -294,15 +325,24 @@ fn all_tables_agree_after_every_storm() {
     let seeds = seeds(500);
     let failed = failures(seeds, RULES);
     for (seed, outcome) in &failed {
-        println!("seed {seed}: {outcome:?}; HERD_SEED={seed} cargo test --test simulator one_seed -- --nocapture");
+        println!(
+            "seed {seed}: {outcome:?}; HERD_SEED={seed} cargo test --test simulator one_seed -- --nocapture"
+        );
     }
-    assert!(failed.is_empty(), "{} of {seeds} schedules failed", failed.len());
+    assert!(
+        failed.is_empty(),
+        "{} of {seeds} schedules failed",
+        failed.len()
+    );
     println!("{seeds} schedules of {UPDATES} updates: all agree");
 }
 
 #[test]
 fn without_the_dump_tables_diverge() {
-    let rules = Rules { catch_up: false, ..RULES };
+    let rules = Rules {
+        catch_up: false,
+        ..RULES
+    };
     let diverged = failures(100, rules).len();
     println!("without the dump at link-up: {diverged} of 100 schedules diverge");
     assert!(diverged > 0);
@@ -310,7 +350,10 @@ fn without_the_dump_tables_diverge() {
 
 #[test]
 fn without_the_total_order_tables_diverge() {
-    let rules = Rules { ties: Ties::FirstArrival, ..RULES };
+    let rules = Rules {
+        ties: Ties::FirstArrival,
+        ..RULES
+    };
     let diverged = failures(100, rules).len();
     println!("without the total order: {diverged} of 100 schedules diverge");
     assert!(diverged > 0);
@@ -318,7 +361,10 @@ fn without_the_total_order_tables_diverge() {
 
 #[test]
 fn one_seed_is_one_run() {
-    let rules = Rules { journal: true, ..RULES };
+    let rules = Rules {
+        journal: true,
+        ..RULES
+    };
     for seed in 0..20 {
         assert_eq!(run(seed, rules), run(seed, rules), "seed {seed}");
     }
@@ -329,8 +375,16 @@ fn one_seed_is_one_run() {
 #[test]
 fn one_seed() {
     let named = std::env::var("HERD_SEED").ok();
-    let seed = named.as_ref().map_or(0, |text| text.parse().expect("HERD_SEED is a number"));
-    let mut run = Run::new(seed, Rules { journal: true, ..RULES });
+    let seed = named
+        .as_ref()
+        .map_or(0, |text| text.parse().expect("HERD_SEED is a number"));
+    let mut run = Run::new(
+        seed,
+        Rules {
+            journal: true,
+            ..RULES
+        },
+    );
     run.sim.net_mut().trace.keep_text();
     run.storm(seed);
     let agreed = run.calm();
@@ -358,11 +412,65 @@ fn neighbours_are_written_before_the_client() {
     assert!(run.say(0, "IAMAT kiwi +34-118 5\n"));
     run.sim.run_until(Duration::from_secs(6)).expect("runs");
     let net = run.sim.net();
-    let writes: Vec<_> = net.trace.lines().iter().filter(|line| line.starts_with("write")).collect();
+    let writes: Vec<_> = net
+        .trace
+        .lines()
+        .iter()
+        .filter(|line| line.starts_with("write"))
+        .collect();
     let client = run.clients[&0];
     let own = |line: &&&String| line.starts_with(&format!("write [{}, 1]", client.stream));
-    let answer = writes.iter().position(|line| own(&line)).expect("an answer");
-    let forwarded = writes[..answer].iter().filter(|line| line.contains("] AT Bailey ")).count();
+    let answer = writes
+        .iter()
+        .position(|line| own(&line))
+        .expect("an answer");
+    let forwarded = writes[..answer]
+        .iter()
+        .filter(|line| line.contains("] AT Bailey "))
+        .count();
     assert!(forwarded >= 2, "Bailey has two neighbours: {writes:#?}");
     assert!(writes[answer].contains("AT Bailey "), "{writes:#?}");
+}
+
+/// A link that takes nothing queues bytes up to its limit and positions beyond: nothing is lost,
+/// and no byte is queued twice for the same client.
+#[test]
+fn a_clogged_link_keeps_positions_and_loses_nothing() {
+    let mut run = Run::new(11, RULES);
+    for server in 0..SERVERS {
+        run.boot(server);
+    }
+    let links = Roster::standard().links().to_vec();
+    run.sim.run_until(Duration::from_secs(5)).expect("runs");
+    for &(a, b) in links.iter().filter(|link| link.0 == 0 || link.1 == 0) {
+        let neighbour = if a == 0 { b } else { a };
+        run.sim.net_mut().cut(0, neighbour);
+    }
+    // 600 records of 4 kB are more than twice what a link queues.
+    let updates = 2 * herd::server::LINK_UNSENT_MAX / 4096 + 100;
+    for number in 0..updates {
+        let id = format!("{number:0>4000}");
+        assert!(run.say(0, &format!("IAMAT {id} +34-118 5\n")));
+        let now = run.sim.net().now;
+        run.sim
+            .run_until(now + Duration::from_millis(1))
+            .expect("runs");
+    }
+    let now = run.sim.net().now;
+    run.sim
+        .run_until(now + Duration::from_secs(1))
+        .expect("runs");
+    assert_eq!(run.table(0).len(), updates);
+    let owed: Vec<usize> = run.sim.application(0).expect("is up").owed();
+    assert!(
+        owed.iter().all(|&positions| positions > 100),
+        "no link was clogged: {owed:?}"
+    );
+    for &(a, b) in &links {
+        run.sim.net_mut().heal(a, b);
+        run.sim.net_mut().heal(b, a);
+    }
+    run.sim.run_until(Duration::from_secs(60)).expect("runs");
+    assert!(run.agree());
+    assert_eq!(run.table(4).len(), updates);
 }

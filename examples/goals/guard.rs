@@ -2,28 +2,31 @@
 //! it can; a signal or the time limit kills them here.
 //!
 //! ```text
-//! guard::watch()?;            // once
+//! guard::watch(directory)?;   // once
 //! guard::enter(child.id());   // after each spawn
 //! guard::leave(child.id());   // after its wait
 //! ```
 
 use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::fs;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// All measurements together take about two minutes.
-const LIMIT: Duration = Duration::from_secs(900);
+/// All measurements together take about a minute.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// Children that have not been waited for.
 static ALIVE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// Starts the thread that waits for a signal or the end of `LIMIT`.
-pub fn watch() -> io::Result<()> {
+/// Starts the thread that waits for a signal or the end of `LIMIT`; it then
+/// also removes `directory`.
+pub fn watch(directory: PathBuf) -> io::Result<()> {
     let (mut read_end, write_end) = UnixStream::pair()?;
     for signal in [SIGINT, SIGTERM] {
         signal_hook::low_level::pipe::register(signal, write_end.try_clone()?)?;
@@ -36,6 +39,7 @@ pub fn watch() -> io::Result<()> {
         for &pid in ALIVE.lock().unwrap_or_else(PoisonError::into_inner).iter() {
             kill(pid);
         }
+        let _ = fs::remove_dir_all(directory);
         if !signalled {
             eprintln!("goals: not finished within {LIMIT:?}");
         }

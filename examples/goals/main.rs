@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo build --release --bins --examples
-//! target/release/examples/goals                   # all of them, two minutes
+//! target/release/examples/goals                   # all of them, a minute
 //! target/release/examples/goals syscalls memory   # some
 //! ```
 //!
@@ -76,9 +76,9 @@ fn run() -> Result<bool> {
     if let Some(name) = matches.free.iter().find(|name| !known(name)) {
         return Err(format!("no goal is named {name:?}; there are: {names}").into());
     }
-    guard::watch()?;
     servers::raise_descriptor_limit();
     let lab = Lab::new(matches.opt_str("binary"))?;
+    guard::watch(lab.directory.clone())?;
     let mut table = Table::default();
     table.head();
     for (name, measure) in GOALS {

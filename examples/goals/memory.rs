@@ -7,7 +7,7 @@ use crate::servers::{Herd, Lab, NAMES, Server, Start};
 use crate::table::Table;
 use crate::talk::{Client, Feeder, PATIENCE, record_id};
 use crate::usage::{Usage, field};
-use crate::{Result, flood};
+use crate::{Result, flood, talk};
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,8 +52,9 @@ fn start_and_idle_connections(lab: &Lab, table: &mut Table) -> Result<()> {
 fn records(lab: &Lab, table: &mut Table) -> Result<()> {
     let herd = Herd::new(&["Clark", "Jaquez"], &[("Clark", "Jaquez")])?;
     let server = Start::new("Clark").run(lab, &herd)?;
+    let lines = talk::records("Jaquez", RECORDS);
     let begun = Instant::now();
-    Feeder::greet(server.addr, "Jaquez")?.feed(0..RECORDS)?;
+    Feeder::greet(server.addr, "Jaquez")?.feed(&lines)?;
     let mut client = Client::connect(server.addr)?;
     client.wait_until_known(&record_id(RECORDS - 1))?;
     let rate = f64::from(RECORDS) / begun.elapsed().as_secs_f64();

@@ -10,7 +10,7 @@
 use crate::{Result, guard};
 use serde_json::json;
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub struct Lab {
     herd: PathBuf,
     load: PathBuf,
     /// Removed at the end, with the herd files and journals in it.
-    dir: PathBuf,
+    pub directory: PathBuf,
     /// The servers' core, if there are two.
     core: Option<String>,
 }
@@ -58,8 +58,8 @@ impl Lab {
                 .into());
             }
         }
-        let dir = std::env::temp_dir().join(format!("herd-goals-{}", std::process::id()));
-        fs::create_dir(&dir)?;
+        let directory = std::env::temp_dir().join(format!("herd-goals-{}", std::process::id()));
+        fs::create_dir(&directory)?;
         let cores = allowed_cores()?;
         let core = match cores.as_slice() {
             [servers, ours, ..] => {
@@ -71,7 +71,7 @@ impl Lab {
         Ok(Lab {
             herd,
             load,
-            dir,
+            directory,
             core,
         })
     }
@@ -86,7 +86,7 @@ impl Lab {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -216,9 +216,40 @@ impl<'a> Start<'a> {
 
     /// Starts the server and returns when it listens.
     pub fn run(self, lab: &Lab, herd: &Herd) -> Result<Server> {
-        let herd_file = lab.dir.join(format!("{}.json", self.name));
+        let file = |ending| lab.directory.join(format!("{}.{ending}", self.name));
+        let herd_file = file("json");
         herd.save(&herd_file)?;
-        let journal = lab.dir.join(format!("{}.log", self.name));
+        let mut command = self.under(lab);
+        command.arg(self.name).arg("--herd").arg(herd_file);
+        match self.journal {
+            true => command.arg("--log").arg(file("log")),
+            false => command.args(["--log", "none"]),
+        };
+        // It says nothing there but in trouble, and a tracer its summary.
+        let stderr = match self.straced {
+            true => Stdio::piped(),
+            false => File::create(file("err"))?.into(),
+        };
+        let child = command
+            .current_dir(&lab.directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .map_err(|e| format!("cannot run {:?}: {e}", command.get_program()))?;
+        guard::enter(child.id());
+        let server = Server {
+            child,
+            name: self.name.to_string(),
+            addr: herd.addr(self.name),
+            stderr: file("err"),
+            stdout: None,
+        };
+        server.listening()
+    }
+
+    /// The binary, under the programs that pin and trace it.
+    fn under(&self, lab: &Lab) -> Command {
         let mut words: Vec<&str> = Vec::new();
         if let (true, Some(core)) = (self.pinned, &lab.core) {
             words.extend(["taskset", "--cpu-list", core]);
@@ -227,30 +258,12 @@ impl<'a> Start<'a> {
             // The tracer as a grandchild: the child is the server itself.
             words.extend(["strace", "--daemonize", "--follow-forks", "--summary-only"]);
         }
-        let mut command = match words.split_first() {
-            None => Command::new(&lab.herd),
-            Some((program, rest)) => {
-                let mut command = Command::new(program);
-                command.args(rest).arg(&lab.herd);
-                command
-            }
+        let Some((program, arguments)) = words.split_first() else {
+            return Command::new(&lab.herd);
         };
-        command.arg(self.name).arg("--herd").arg(&herd_file);
-        command.arg("--log");
-        match self.journal {
-            true => command.arg(&journal),
-            false => command.arg("none"),
-        };
-        command.current_dir(&lab.dir).stdin(Stdio::null());
-        command.stdout(Stdio::piped());
-        if self.straced {
-            command.stderr(Stdio::piped());
-        }
-        let program = words.first().copied().unwrap_or("herd");
-        let child = command
-            .spawn()
-            .map_err(|e| format!("cannot run {program}: {e}"))?;
-        Server::wait_for(child, self.name, herd.addr(self.name))
+        let mut command = Command::new(program);
+        command.args(arguments).arg(&lab.herd);
+        command
     }
 }
 
@@ -259,27 +272,24 @@ pub struct Server {
     child: Child,
     pub name: String,
     pub addr: SocketAddr,
+    /// The file with its complaints.
+    stderr: PathBuf,
     /// Held open: a server may print more.
-    stdout: BufReader<ChildStdout>,
+    stdout: Option<BufReader<ChildStdout>>,
 }
 
 impl Server {
-    fn wait_for(mut child: Child, name: &str, addr: SocketAddr) -> Result<Server> {
-        guard::enter(child.id());
-        let stdout = child.stdout.take().expect("stdout is piped");
-        let mut server = Server {
-            child,
-            name: name.to_string(),
-            addr,
-            stdout: BufReader::new(stdout),
-        };
+    /// Waits for the line that says so.
+    fn listening(mut self) -> Result<Server> {
+        let mut stdout = BufReader::new(self.child.stdout.take().expect("stdout is piped"));
         let mut line = String::new();
-        server.stdout.read_line(&mut line)?;
-        let expected = format!("{name} listens on {addr}");
+        stdout.read_line(&mut line)?;
+        self.stdout = Some(stdout);
+        let expected = format!("{} listens on {}", self.name, self.addr);
         if line.trim_end() != expected {
             return Err(format!("expected {expected:?} on stdout, got {line:?}").into());
         }
-        Ok(server)
+        Ok(self)
     }
 
     pub fn pid(&self) -> u32 {
@@ -289,17 +299,20 @@ impl Server {
     /// Kills the server and returns what its tracer then has to say.
     pub fn traced(mut self) -> Result<String> {
         let mut summary = String::new();
+        let stderr = self.child.stderr.take().ok_or("it is not traced")?;
         self.child.kill()?;
-        if let Some(mut stderr) = self.child.stderr.take() {
-            // Ends when the tracer, too, has closed it.
-            stderr.read_to_string(&mut summary)?;
-        }
+        // Ends when the tracer, too, has closed it.
+        BufReader::new(stderr).read_to_string(&mut summary)?;
         Ok(summary)
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if let Ok(Some(status)) = self.child.try_wait() {
+            let said = fs::read_to_string(&self.stderr).unwrap_or_default();
+            eprintln!("{} ended by itself, {status}:\n{said}", self.name);
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         guard::leave(self.child.id());

@@ -4,14 +4,13 @@
 //! ```text
 //! let mut client = Client::connect(server.addr)?;
 //! client.report("kiwi")?;                           // IAMAT, checked
-//! Feeder::greet(server.addr, "Jaquez")?.feed(0..1_000_000)?;
+//! Feeder::greet(server.addr, "Jaquez")?.feed(&records("Jaquez", 1_000_000))?;
 //! client.wait_until_known(&record_id(999_999))?;    // WHATSAT
 //! ```
 
 use crate::Result;
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Whoever does not answer within this has failed.
@@ -121,8 +120,7 @@ pub fn record_number(line: &[u8]) -> Option<u32> {
 
 /// A neighbour as far as the server can tell, which passes records on.
 pub struct Feeder {
-    name: String,
-    stream: BufWriter<TcpStream>,
+    stream: TcpStream,
 }
 
 impl Feeder {
@@ -131,19 +129,24 @@ impl Feeder {
         let mut stream = TcpStream::connect(addr)?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all(format!("PEER {name}\n").as_bytes())?;
-        Ok(Feeder {
-            name: name.to_string(),
-            stream: BufWriter::with_capacity(64 * 1024, stream),
-        })
+        Ok(Feeder { stream })
     }
 
-    /// Passes on one record for each number, as fast as they are taken.
-    pub fn feed(&mut self, numbers: Range<u32>) -> Result<()> {
-        let (name, time) = (&self.name, stamp());
-        for number in numbers {
-            let id = record_id(number);
-            writeln!(self.stream, "AT {name} +0.012345678 {id} {POSITION} {time}")?;
-        }
-        Ok(self.stream.flush()?)
+    /// Passes lines on, as fast as they are taken.
+    pub fn feed(&mut self, lines: &[u8]) -> Result<()> {
+        Ok(self.stream.write_all(lines)?)
     }
+}
+
+/// The AT lines of `count` records made at the server `name`. They are made
+/// before any clock starts: so the server is what limits the feeding.
+pub fn records(name: &str, count: u32) -> Vec<u8> {
+    let time = stamp();
+    let mut lines = Vec::new();
+    for number in 0..count {
+        let id = record_id(number);
+        writeln!(lines, "AT {name} +0.012345678 {id} {POSITION} {time}")
+            .expect("a vector takes everything");
+    }
+    lines
 }

@@ -63,18 +63,20 @@ pub struct Store {
     hasher: RandomState,
     bytes: usize,
     records_max: usize,
+    bytes_max: usize,
     ties: Ties,
 }
 
 impl Store {
-    /// An empty table for at most `records_max` clients.
-    pub fn new(records_max: usize, ties: Ties) -> Store {
+    /// An empty table for at most `records_max` clients and `bytes_max` bytes of AT lines.
+    pub fn new(records_max: usize, bytes_max: usize, ties: Ties) -> Store {
         Store {
             records: Vec::new(),
             index: (0..SHARDS).map(|_| HashMap::default()).collect(),
             hasher: RandomState::new(),
             bytes: 0,
             records_max: records_max.min(NONE as usize),
+            bytes_max,
             ties,
         }
     }
@@ -145,7 +147,7 @@ impl Store {
     }
 
     fn insert(&mut self, hash: u64, line: &[u8]) -> Offer {
-        if self.records.len() >= self.records_max || self.bytes + line.len() > STORE_BYTES_MAX {
+        if self.records.len() >= self.records_max || self.bytes + line.len() > self.bytes_max {
             return Offer::Full;
         }
         let position = self.records.len() as u32;
@@ -163,7 +165,7 @@ impl Store {
     fn replace(&mut self, position: u32, line: &[u8]) -> Offer {
         let stored = &mut self.records[position as usize].line;
         let bytes = self.bytes - stored.len() + line.len();
-        if bytes > STORE_BYTES_MAX {
+        if bytes > self.bytes_max {
             return Offer::Full;
         }
         self.bytes = bytes;
@@ -202,5 +204,105 @@ impl Hasher for AlreadyHashed {
     }
     fn write_u64(&mut self, hash: u64) {
         self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::herd::Command;
+
+    fn offer(store: &mut Store, line: &str, source: Source) -> Offer {
+        let Some(Command::At(at)) = Command::parse(line.as_bytes()) else {
+            panic!("{line} is no AT line");
+        };
+        let mut canonical = Vec::new();
+        at.write(&mut canonical);
+        store.offer(&at, &canonical, source)
+    }
+
+    fn store(records_max: usize, bytes_max: usize) -> Store {
+        Store::new(records_max, bytes_max, Ties::TotalOrder)
+    }
+
+    #[test]
+    fn newer_replaces_and_older_does_not() {
+        let mut store = store(10, 1000);
+        assert_eq!(
+            offer(&mut store, "AT B +1 a +1-1 5", Source::Client),
+            Offer::Kept(0)
+        );
+        assert_eq!(
+            offer(&mut store, "AT B +1 b +1-1 5", Source::Client),
+            Offer::Kept(1)
+        );
+        assert_eq!(
+            offer(&mut store, "AT B +1 a +1-1 4.9", Source::Client),
+            Offer::Known(0)
+        );
+        assert_eq!(
+            offer(&mut store, "AT B +1 a +2-2 5.01", Source::Client),
+            Offer::Kept(0)
+        );
+        assert_eq!(store.line(0), Some(&b"AT B +1 a +2-2 5.01\n"[..]));
+        assert_eq!(store.find(b"a"), Some(0));
+        assert_eq!(store.find(b"c"), None);
+    }
+
+    #[test]
+    fn a_clients_duplicate_keeps_the_first_and_a_servers_is_joined() {
+        let mut store = store(10, 1000);
+        offer(&mut store, "AT B +1 a +1-1 5", Source::Client);
+        assert_eq!(
+            offer(&mut store, "AT C +2 a +1-1 5", Source::Client),
+            Offer::Known(0)
+        );
+        assert_eq!(
+            offer(&mut store, "AT C +2 a +1-1 5", Source::Server),
+            Offer::Kept(0)
+        );
+        assert_eq!(
+            offer(&mut store, "AT B +1 a +1-1 5", Source::Server),
+            Offer::Known(0)
+        );
+    }
+
+    #[test]
+    fn the_table_is_bounded_in_records_and_in_bytes() {
+        let mut few = store(1, 1000);
+        offer(&mut few, "AT B +1 a +1-1 5", Source::Server);
+        assert_eq!(
+            offer(&mut few, "AT B +1 b +1-1 5", Source::Server),
+            Offer::Full
+        );
+        assert_eq!(
+            offer(&mut few, "AT B +1 a +1-1 6", Source::Server),
+            Offer::Kept(0)
+        );
+        let mut short = store(10, 20);
+        offer(&mut short, "AT B +1 a +1-1 5", Source::Server);
+        assert_eq!(
+            offer(&mut short, "AT B +1 b +1-1 5", Source::Server),
+            Offer::Full
+        );
+        let longer = "AT B +1 a +1-1 6.0000000000";
+        assert_eq!(offer(&mut short, longer, Source::Server), Offer::Full);
+        assert_eq!(short.line(0), Some(&b"AT B +1 a +1-1 5\n"[..]));
+    }
+
+    #[test]
+    fn ids_that_share_a_hash_are_told_apart() {
+        let mut store = store(10, 1000);
+        for (position, id) in ["a", "b", "c"].into_iter().enumerate() {
+            let line = format!("AT B +1 {id} +1-1 5\n");
+            assert_eq!(
+                store.insert(42, line.as_bytes()),
+                Offer::Kept(position as u32)
+            );
+        }
+        for (position, id) in ["a", "b", "c"].into_iter().enumerate() {
+            assert_eq!(store.find_hashed(id.as_bytes(), 42), Some(position as u32));
+        }
+        assert_eq!(store.find_hashed(b"d", 42), None);
     }
 }

@@ -75,6 +75,14 @@ impl<S> Connections<S> {
         }
     }
 
+    /// The link, to look at.
+    pub fn get_link(&self, token: Token) -> Option<&Link<S>> {
+        match self.slab.get(token.index as usize)? {
+            (generation, Connection::Link(link)) if *generation == token.generation => Some(link),
+            _ => None,
+        }
+    }
+
     /// Takes a connection out.
     pub fn remove(&mut self, token: Token) -> Option<Connection<S>> {
         self.get_mut(token)?;

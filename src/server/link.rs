@@ -337,6 +337,13 @@ impl<H: Host> Node<H> {
         self.journal.notice(wall, who, text);
     }
 
+    /// How many positions each link that is up owes its neighbour.
+    pub fn owed(&self) -> Vec<usize> {
+        let links = self.neighbours.iter().filter_map(Neighbour::up);
+        let owed = links.filter_map(|token| Some(self.connections.get_link(token)?.backlog.len()));
+        owed.collect()
+    }
+
     /// At the end of a server's life: true once nothing waits on any link.
     pub(super) fn links_are_flushed(&mut self) -> bool {
         let tokens: Vec<_> = self.neighbours.iter().filter_map(Neighbour::up).collect();

@@ -13,7 +13,7 @@ use super::turn::Turn;
 use super::{Callback, Loop};
 use crate::config::Config;
 use crate::event_loop::{Application, Context, Observation, Readiness, Token};
-use crate::herd::{Replica, Store};
+use crate::herd::{Replica, STORE_BYTES_MAX, Store};
 use crate::net::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, Host, accept};
 
 /// The signal that asks to reopen the journal.
@@ -63,7 +63,7 @@ impl<H: Host> Node<H> {
     /// A server that does nothing until [`Node::start`].
     pub fn new(config: Config) -> Node<H> {
         let roster = &config.roster;
-        let store = Store::new(config.max_records, config.ties);
+        let store = Store::new(config.max_records, STORE_BYTES_MAX, config.ties);
         let neighbours = roster.neighbours(config.me).into_iter().map(|index| {
             let server = &roster.servers[index];
             Neighbour::new(&server.name, server.address, server.course)

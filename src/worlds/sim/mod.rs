@@ -4,6 +4,7 @@
 //! [`Simulation`] asks every loop for its next deadline, moves the clock to the earliest thing that
 //! happens, and runs the nodes it concerns.
 
+mod faults;
 mod net;
 mod trace;
 

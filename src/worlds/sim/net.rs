@@ -15,7 +15,7 @@ use crate::event_loop::{Event, Readiness, Token};
 use crate::worlds::mix;
 
 /// A host that vanished without a word is noticed after this long, as with keepalive.
-const SILENCE_NOTICED: Duration = Duration::from_secs(15);
+pub(super) const SILENCE_NOTICED: Duration = Duration::from_secs(15);
 
 /// How the network behaves.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub struct End {
 }
 
 impl End {
-    fn other(self) -> End {
+    pub(super) fn other(self) -> End {
         End {
             side: 1 - self.side,
             ..self
@@ -58,7 +58,7 @@ impl End {
 
 /// Who holds an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Owner {
+pub(super) enum Owner {
     /// A node of the simulation.
     Node(usize),
     /// The driver, playing a client.
@@ -68,7 +68,7 @@ enum Owner {
 }
 
 #[derive(Debug)]
-enum Payload {
+pub(super) enum Payload {
     Syn,
     SynAck,
     Bytes(Vec<u8>),
@@ -76,10 +76,10 @@ enum Payload {
     Reset,
 }
 
-struct Half {
-    owner: Owner,
+pub(super) struct Half {
+    pub owner: Owner,
     /// Where the owner sits in the network, also after it closed.
-    node: Option<usize>,
+    pub node: Option<usize>,
     token: Option<Token>,
     connected: bool,
     received: VecDeque<u8>,
@@ -91,7 +91,7 @@ struct Half {
     /// When the last piece sent by this half arrives: later pieces arrive later.
     last_arrival: Duration,
     /// Pieces that this half sent into a cut.
-    held: Vec<Payload>,
+    pub held: Vec<Payload>,
 }
 
 impl Half {
@@ -116,13 +116,22 @@ impl Half {
 }
 
 #[derive(Default)]
-struct Port {
-    up: bool,
-    address: Option<SocketAddr>,
-    listener: Option<Token>,
+pub(super) struct Port {
+    pub address: Option<SocketAddr>,
+    pub listener: Option<Token>,
     waiting: VecDeque<End>,
     /// Ends and the listener (`None`) that have something new to tell: epoll's ready list.
     ready: BTreeSet<Option<End>>,
+}
+
+impl Port {
+    /// The port of a node that is not up: all it has is its address.
+    pub fn unplugged(address: Option<SocketAddr>) -> Port {
+        Port {
+            address,
+            ..Port::default()
+        }
+    }
 }
 
 /// The network.
@@ -131,12 +140,12 @@ pub struct Net {
     pub now: Duration,
     /// What happened.
     pub trace: Trace,
-    weather: Weather,
+    pub(super) weather: Weather,
     random: u64,
-    ports: Vec<Port>,
-    streams: BTreeMap<usize, [Half; 2]>,
+    pub(super) ports: Vec<Port>,
+    pub(super) streams: BTreeMap<usize, [Half; 2]>,
     next_stream: usize,
-    cuts: BTreeSet<(usize, usize)>,
+    pub(super) cuts: BTreeSet<(usize, usize)>,
     /// What is under way, by arrival: the end it reaches, and what. Ties in order of sending.
     agenda: BinaryHeap<Reverse<(Duration, u64, End)>>,
     payloads: BTreeMap<u64, Payload>,
@@ -230,11 +239,8 @@ impl Net {
         readiness
     }
 
-    // ---- what a node asks for -------------------------------------------------------------
-
     /// A node's machine is switched on.
     pub fn boot(&mut self, node: usize) {
-        self.ports[node].up = true;
         self.trace.add("boot", &[node as u64], &[]);
     }
 
@@ -276,7 +282,7 @@ impl Net {
         end
     }
 
-    fn open(&mut self, owner: Owner, to: Option<usize>) -> End {
+    pub(super) fn open(&mut self, owner: Owner, to: Option<usize>) -> End {
         let stream = self.next_stream;
         self.next_stream += 1;
         let mut called = Half::new(Owner::Nobody);
@@ -390,7 +396,7 @@ impl Net {
         self.abandon(end);
     }
 
-    fn abandon(&mut self, end: End) {
+    pub(super) fn abandon(&mut self, end: End) {
         if let Some(half) = self.half(end) {
             half.owner = Owner::Nobody;
             half.token = None;
@@ -411,114 +417,10 @@ impl Net {
         }
     }
 
-    // ---- what the driver does --------------------------------------------------------------
-
-    /// A node dies. Either its kernel still closes its streams, or (`silently`) nobody is told.
-    pub fn crash(&mut self, node: usize, silently: bool) {
-        self.trace
-            .add("crash", &[node as u64, u64::from(silently)], &[]);
-        self.ports[node] = Port {
-            address: self.ports[node].address,
-            ..Port::default()
-        };
-        let ends: Vec<End> = self.ends_of(node).collect();
-        for end in ends {
-            if silently {
-                let when = self.now + SILENCE_NOTICED;
-                self.schedule(when, end.other(), Payload::Reset);
-                self.abandon(end);
-            } else {
-                self.close(end);
-            }
-        }
-    }
-
-    /// Resets every stream between two nodes.
-    pub fn flap(&mut self, a: usize, b: usize) {
-        self.trace.add("flap", &[a as u64, b as u64], &[]);
-        for stream in self.streams_between(a, b) {
-            self.arrive(End { stream, side: 0 }, Payload::Reset);
-            self.arrive(End { stream, side: 1 }, Payload::Reset);
-        }
-    }
-
-    /// Holds everything that `from` sends to `to`.
-    pub fn cut(&mut self, from: usize, to: usize) {
-        self.trace.add("cut", &[from as u64, to as u64], &[]);
-        self.cuts.insert((from, to));
-    }
-
-    /// Ends a cut: what was held arrives, or its stream is reset.
-    pub fn heal(&mut self, from: usize, to: usize) {
-        self.trace.add("heal", &[from as u64, to as u64], &[]);
-        self.cuts.remove(&(from, to));
-        for stream in self.streams_between(from, to) {
-            for side in 0..2 {
-                let end = End { stream, side };
-                let held = match self.half(end) {
-                    Some(half) if half.node == Some(from) => std::mem::take(&mut half.held),
-                    _ => continue,
-                };
-                if !held.is_empty() && self.below(2) == 0 {
-                    self.arrive(end, Payload::Reset);
-                    self.arrive(end.other(), Payload::Reset);
-                    continue;
-                }
-                // At once, or what was sent after them and is under way would overtake them.
-                for payload in held {
-                    self.arrive(end.other(), payload);
-                }
-            }
-        }
-    }
-
-    /// A client connects to a node; `None` if it does not listen.
-    pub fn client_connect(&mut self, node: usize) -> Option<End> {
-        self.ports[node].listener?;
-        let end = self.open(Owner::Client, Some(node));
-        self.arrive(end.other(), Payload::Syn);
-        Some(end)
-    }
-
-    /// What a client's end has received and not yet taken; and whether the stream is over.
-    pub fn client_take(&mut self, end: End) -> (Vec<u8>, bool) {
-        let mut bytes = vec![0; self.weather.window];
-        match self.read(end, &mut bytes) {
-            Ok(0) => (Vec::new(), true),
-            Ok(count) => {
-                bytes.truncate(count);
-                (bytes, false)
-            }
-            Err(error) => (Vec::new(), error.kind() != io::ErrorKind::WouldBlock),
-        }
-    }
-
-    // ---- the wires ---------------------------------------------------------------------------
-
-    fn half(&mut self, end: End) -> Option<&mut Half> {
+    pub(super) fn half(&mut self, end: End) -> Option<&mut Half> {
         self.streams
             .get_mut(&end.stream)
             .map(|halves| &mut halves[end.side])
-    }
-
-    fn ends_of(&self, node: usize) -> impl Iterator<Item = End> + '_ {
-        self.streams.iter().flat_map(move |(&stream, halves)| {
-            (0..2)
-                .filter(move |&side| halves[side].owner == Owner::Node(node))
-                .map(move |side| End { stream, side })
-        })
-    }
-
-    fn streams_between(&self, a: usize, b: usize) -> Vec<usize> {
-        let between = |halves: &[Half; 2]| {
-            let nodes = (halves[0].node, halves[1].node);
-            nodes == (Some(a), Some(b)) || nodes == (Some(b), Some(a))
-        };
-        let streams = self.streams.iter();
-        streams
-            .filter(|(_, halves)| between(halves))
-            .map(|(&stream, _)| stream)
-            .collect()
     }
 
     /// Puts something on its way from `end` to the other end.
@@ -539,13 +441,13 @@ impl Net {
         self.schedule(when, end.other(), payload);
     }
 
-    fn schedule(&mut self, when: Duration, to: End, payload: Payload) {
+    pub(super) fn schedule(&mut self, when: Duration, to: End, payload: Payload) {
         self.sent += 1;
         self.payloads.insert(self.sent, payload);
         self.agenda.push(Reverse((when, self.sent, to)));
     }
 
-    fn arrive(&mut self, end: End, payload: Payload) {
+    pub(super) fn arrive(&mut self, end: End, payload: Payload) {
         let Some(halves) = self.streams.get_mut(&end.stream) else {
             return;
         };

@@ -1,0 +1,104 @@
+//! What the driver of a simulation does to its network, and the clients it plays.
+
+use std::io;
+
+use super::net::{End, Half, Net, Owner, Payload, Port, SILENCE_NOTICED};
+
+impl Net {
+    /// A node dies. Either its kernel still closes its streams, or (`silently`) nobody is told.
+    pub fn crash(&mut self, node: usize, silently: bool) {
+        self.trace
+            .add("crash", &[node as u64, u64::from(silently)], &[]);
+        self.ports[node] = Port::unplugged(self.ports[node].address);
+        let ends: Vec<End> = self.ends_of(node).collect();
+        for end in ends {
+            if silently {
+                let when = self.now + SILENCE_NOTICED;
+                self.schedule(when, end.other(), Payload::Reset);
+                self.abandon(end);
+            } else {
+                self.close(end);
+            }
+        }
+    }
+
+    /// Resets every stream between two nodes.
+    pub fn flap(&mut self, a: usize, b: usize) {
+        self.trace.add("flap", &[a as u64, b as u64], &[]);
+        for stream in self.streams_between(a, b) {
+            self.arrive(End { stream, side: 0 }, Payload::Reset);
+            self.arrive(End { stream, side: 1 }, Payload::Reset);
+        }
+    }
+
+    /// Holds everything that `from` sends to `to`.
+    pub fn cut(&mut self, from: usize, to: usize) {
+        self.trace.add("cut", &[from as u64, to as u64], &[]);
+        self.cuts.insert((from, to));
+    }
+
+    /// Ends a cut: what was held arrives, or its stream is reset.
+    pub fn heal(&mut self, from: usize, to: usize) {
+        self.trace.add("heal", &[from as u64, to as u64], &[]);
+        self.cuts.remove(&(from, to));
+        for stream in self.streams_between(from, to) {
+            for side in 0..2 {
+                let end = End { stream, side };
+                let held = match self.half(end) {
+                    Some(half) if half.node == Some(from) => std::mem::take(&mut half.held),
+                    _ => continue,
+                };
+                if !held.is_empty() && self.below(2) == 0 {
+                    self.arrive(end, Payload::Reset);
+                    self.arrive(end.other(), Payload::Reset);
+                    continue;
+                }
+                // At once, or what was sent after them and is under way would overtake them.
+                for payload in held {
+                    self.arrive(end.other(), payload);
+                }
+            }
+        }
+    }
+
+    /// A client connects to a node; `None` if it does not listen.
+    pub fn client_connect(&mut self, node: usize) -> Option<End> {
+        self.ports[node].listener?;
+        let end = self.open(Owner::Client, Some(node));
+        self.arrive(end.other(), Payload::Syn);
+        Some(end)
+    }
+
+    /// What a client's end has received and not yet taken; and whether the stream is over.
+    pub fn client_take(&mut self, end: End) -> (Vec<u8>, bool) {
+        let mut bytes = vec![0; self.weather.window];
+        match self.read(end, &mut bytes) {
+            Ok(0) => (Vec::new(), true),
+            Ok(count) => {
+                bytes.truncate(count);
+                (bytes, false)
+            }
+            Err(error) => (Vec::new(), error.kind() != io::ErrorKind::WouldBlock),
+        }
+    }
+
+    fn ends_of(&self, node: usize) -> impl Iterator<Item = End> + '_ {
+        self.streams.iter().flat_map(move |(&stream, halves)| {
+            (0..2)
+                .filter(move |&side| halves[side].owner == Owner::Node(node))
+                .map(move |side| End { stream, side })
+        })
+    }
+
+    fn streams_between(&self, a: usize, b: usize) -> Vec<usize> {
+        let between = |halves: &[Half; 2]| {
+            let nodes = (halves[0].node, halves[1].node);
+            nodes == (Some(a), Some(b)) || nodes == (Some(b), Some(a))
+        };
+        let streams = self.streams.iter();
+        streams
+            .filter(|(_, halves)| between(halves))
+            .map(|(&stream, _)| stream)
+            .collect()
+    }
+}
