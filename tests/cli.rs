@@ -124,10 +124,6 @@ fn a_bad_herd_file_is_named_with_the_place_in_it() {
             r#"{"servers": {"A": "127.0.0.1:11", "B": "127.0.0.1:11"}, "links": []}"#.to_string(),
             "127.0.0.1:11",
         ),
-        (
-            r#"{"servers": {"A": "127.0.0.1:11", "A": "127.0.0.1:12"}, "links": []}"#.into(),
-            "A",
-        ),
     ] {
         let directory = TempDir::new();
         fs::write(directory.path().join("bad.json"), &text).expect("a herd file");
@@ -168,16 +164,17 @@ fn a_port_in_use_is_named_with_the_server_that_wanted_it() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("its address");
     let directory = herd_of_one(&address.to_string());
-    for args in [
-        &["A", "--herd", "herd.json"][..],
-        &["--all", "--herd", "herd.json"],
-    ] {
-        let exit = run_herd(directory.path(), args);
-        assert_eq!(exit.code, Some(1), "herd {args:?}: {exit:?}");
-        one_line(&exit.stderr, &address.port().to_string());
-        one_line(&exit.stderr, "A");
-        one_line(&exit.stderr, "in use");
-        assert!(!exit.stdout.contains("listens"), "{:?}", exit.stdout);
+    let exit = run_herd(directory.path(), &["A", "--herd", "herd.json"]);
+    assert_eq!((exit.code, exit.stdout.as_str()), (Some(1), ""), "{exit:?}");
+    for said in ["A ", &address.port().to_string(), "in use"] {
+        one_line(&exit.stderr, said);
+    }
+    // With `--all` the server says it, and then its parent that it did not start.
+    let exit = run_herd(directory.path(), &["--all", "--herd", "herd.json"]);
+    assert_eq!((exit.code, exit.stdout.as_str()), (Some(1), ""), "{exit:?}");
+    let first = exit.stderr.lines().next().expect("a complaint");
+    for said in ["A ", &address.port().to_string(), "in use"] {
+        assert!(first.contains(said), "{said:?} is not in {first:?}");
     }
 }
 
@@ -334,6 +331,32 @@ impl Drop for Interrupt {
     fn drop(&mut self) {
         let _ = rustix::process::kill_process(self.0, Signal::INT);
     }
+}
+
+/// A parent that does not care what a server prints has closed the other end.
+#[test]
+fn a_server_whose_output_nobody_reads_serves_all_the_same() {
+    use std::process::{Command, Stdio};
+    let (directory, addresses) = five_addresses();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_herd"))
+        .args(["Clark", "--herd", "herd.json"])
+        .current_dir(directory.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the herd program starts");
+    drop((child.stdout.take(), child.stderr.take()));
+    let guard = Interrupt(rustix::process::Pid::from_child(&child));
+    let address = addresses[3].parse().expect("an address");
+    common::wait_until(PATIENCE, "Clark answers", || {
+        let ended = child.try_wait().expect("a child can be asked");
+        assert!(ended.is_none(), "Clark ended: {ended:?}");
+        TcpStream::connect(address).is_ok()
+    });
+    assert_eq!(common::Client::connect(address).ask("x\n"), "? x\n");
+    drop(guard);
+    assert_eq!(child.wait().expect("it can be waited for").code(), Some(0));
 }
 
 #[test]

@@ -55,7 +55,9 @@ fn a_course_server_is_believed_without_a_greeting_and_passed_on() {
     for n in 0..10 {
         let id = format!("brief-{n}");
         let line = at_line("Tester", &id);
-        herd.client("Clark").send(&line).half_close().eof();
+        // Some of them forget the LF.
+        let sent = if n % 2 == 0 { &line } else { line.trim_end() };
+        herd.client("Clark").send(sent).half_close().eof();
         herd.wait_everywhere(&id, &line);
     }
 }
@@ -106,11 +108,8 @@ fn a_course_servers_neighbour_serves_its_clients_as_ever() {
     assert!(at.starts_with("AT Clark "), "{at:?}");
     assert_eq!(client.send("WHATSAT kiwi 1 0\n").whatsat().at, at);
     assert_eq!(client.ask("AT nonsense\n"), "? AT nonsense\n");
-    assert_eq!(
-        client.ask("PEER Tester\n"),
-        "? PEER Tester\n",
-        "it greets nobody"
-    );
+    let stranger = client.ask("PEER Bailey\n");
+    assert_eq!(stranger, "? PEER Bailey\n", "no neighbour of Clark's");
     // Between real servers, greetings are demanded and given as ever.
     herd.wait_everywhere("kiwi", &at);
 }

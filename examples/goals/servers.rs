@@ -242,6 +242,7 @@ impl<'a> Start<'a> {
             child,
             name: self.name.to_string(),
             addr: herd.addr(self.name),
+            killed: false,
             stderr: file("err"),
             stdout: None,
         };
@@ -272,6 +273,8 @@ pub struct Server {
     child: Child,
     pub name: String,
     pub addr: SocketAddr,
+    /// By us, not by itself.
+    killed: bool,
     /// The file with its complaints.
     stderr: PathBuf,
     /// Held open: a server may print more.
@@ -301,6 +304,7 @@ impl Server {
         let mut summary = String::new();
         let stderr = self.child.stderr.take().ok_or("it is not traced")?;
         self.child.kill()?;
+        self.killed = true;
         // Ends when the tracer, too, has closed it.
         BufReader::new(stderr).read_to_string(&mut summary)?;
         Ok(summary)
@@ -309,7 +313,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Ok(Some(status)) = self.child.try_wait() {
+        if let (false, Ok(Some(status))) = (self.killed, self.child.try_wait()) {
             let said = fs::read_to_string(&self.stderr).unwrap_or_default();
             eprintln!("{} ended by itself, {status}:\n{said}", self.name);
         }

@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::net::{End, Half, Net, Owner, Payload, Port, SILENCE_NOTICED};
+use super::net::{Net, Port, SILENCE_NOTICED};
+use super::stream::{End, Half, Owner, Payload};
 
 impl Net {
     /// A node dies. Either its kernel still closes its streams, or (`silently`) nobody is told.

@@ -6,6 +6,7 @@
 
 mod faults;
 mod net;
+mod stream;
 mod trace;
 
 use std::cell::{Ref, RefCell, RefMut};
@@ -18,7 +19,8 @@ use std::time::Duration;
 use crate::event_loop::{Application, Event, EventLoop, Token, Wake, World};
 use crate::net::{Host, Network};
 
-pub use net::{End, Net, Weather};
+pub use net::{Net, Weather};
+pub use stream::End;
 pub use trace::{TRACE_LINES_MAX, Trace};
 
 /// The wall clock at the start of every simulation, in seconds since the Unix epoch.
