@@ -338,15 +338,16 @@ impl Drop for Interrupt {
 fn a_server_whose_output_nobody_reads_serves_all_the_same() {
     use std::process::{Command, Stdio};
     let (directory, addresses) = five_addresses();
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
     let mut child = Command::new(env!("CARGO_BIN_EXE_herd"))
         .args(["Clark", "--herd", "herd.json"])
         .current_dir(directory.path())
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(writer.try_clone().expect("its other name"))
+        .stderr(writer)
         .spawn()
         .expect("the herd program starts");
-    drop((child.stdout.take(), child.stderr.take()));
     let guard = Interrupt(rustix::process::Pid::from_child(&child));
     let address = addresses[3].parse().expect("an address");
     common::wait_until(PATIENCE, "Clark answers", || {

@@ -45,7 +45,7 @@ impl Lab {
             .map(Path::to_path_buf)
             .unwrap_or_default();
         let herd = match binary {
-            Some(path) => fs::canonicalize(path)?,
+            Some(path) => std::path::absolute(path)?,
             None => examples.with_file_name("herd"),
         };
         let load = examples.join("load");
@@ -58,8 +58,6 @@ impl Lab {
                 .into());
             }
         }
-        let directory = std::env::temp_dir().join(format!("herd-goals-{}", std::process::id()));
-        fs::create_dir(&directory)?;
         let cores = allowed_cores()?;
         let core = match cores.as_slice() {
             [servers, ours, ..] => {
@@ -68,6 +66,8 @@ impl Lab {
             }
             _ => None,
         };
+        let directory = std::env::temp_dir().join(format!("herd-goals-{}", std::process::id()));
+        fs::create_dir(&directory)?;
         Ok(Lab {
             herd,
             load,
@@ -290,7 +290,11 @@ impl Server {
         self.stdout = Some(stdout);
         let expected = format!("{} listens on {}", self.name, self.addr);
         if line.trim_end() != expected {
-            return Err(format!("expected {expected:?} on stdout, got {line:?}").into());
+            self.child.kill()?;
+            self.child.wait()?;
+            self.killed = true;
+            let said = fs::read_to_string(&self.stderr).unwrap_or_default();
+            return Err(format!("expected {expected:?} on stdout, got {line:?}\n{said}").into());
         }
         Ok(self)
     }

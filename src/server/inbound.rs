@@ -87,10 +87,8 @@ impl<S> Inbound<S> {
         let waiting = self.transport.unsent() > 0;
         self.transport.write(world, answers)?;
         let taken = self.transport.flush(world)?;
-        if let Some(deadlines) = &mut self.deadlines {
-            if taken > 0 || !waiting {
-                deadlines.unsent = None;
-            }
+        if let Some(deadlines) = self.deadlines.as_mut().filter(|_| taken > 0 || !waiting) {
+            deadlines.unsent = None;
         }
         let unsent = self.transport.unsent();
         self.paused = unsent > UNSENT_HIGH || (self.paused && unsent > UNSENT_LOW);

@@ -379,11 +379,10 @@ impl Net {
         if let (Some(from), Some(to)) = (from, to) {
             // What is behind a held piece is held too, or bytes would overtake each other.
             let sender = &mut halves[1 - end.side];
-            if self.cuts.contains(&(from, to)) || !sender.held.is_empty() {
-                if !matches!(payload, Payload::Reset) {
-                    sender.held.push(payload);
-                    return;
-                }
+            let held = self.cuts.contains(&(from, to)) || !sender.held.is_empty();
+            if held && !matches!(payload, Payload::Reset) {
+                sender.held.push(payload);
+                return;
             }
         }
         match payload {
