@@ -3,7 +3,7 @@
 //! Each child stops when its standard input ends, and this process holds the other ends: so the
 //! herd stops on Ctrl-C, and no server is left behind if this process is killed.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -24,9 +24,11 @@ enum Report {
 
 /// Starts all servers, waits for Ctrl-C, stops them all.
 ///
+/// False if a server did not start; it has said why.
+///
 /// # Errors
-/// A server could not be started, or none is left.
-pub fn run(roster: &Roster, pass_on: &[String]) -> Result<(), String> {
+/// A process could not be started, or no server is left.
+pub fn run(roster: &Roster, pass_on: &[String]) -> Result<bool, String> {
     let (sender, reports) = channel();
     watch_signals(sender.clone()).map_err(|error| format!("cannot watch signals: {error}"))?;
     let mut children = Vec::new();
@@ -49,14 +51,14 @@ fn supervise(
     roster: &Roster,
     children: &mut [Child],
     reports: &Receiver<Report>,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let mut listening = 0;
     let mut alive = children.len();
     for report in reports {
         match report {
             Report::Stop => {
-                println!("Stopping.");
-                return Ok(());
+                say("Stopping.\n");
+                return Ok(true);
             }
             Report::Listens => {
                 listening += 1;
@@ -68,55 +70,55 @@ fn supervise(
                 let name = &roster.servers[index].name;
                 let status = children[index].wait().map_err(|error| error.to_string())?;
                 if listening < children.len() {
-                    return Err(format!("{name} did not start"));
+                    return Ok(false);
                 }
                 alive -= 1;
-                println!("{name} has ended ({status}); herd {name} starts it again.");
+                say(&format!(
+                    "{name} has ended ({status}); herd {name} starts it again.\n"
+                ));
                 if alive == 0 {
                     return Err(String::from("no server is left"));
                 }
             }
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// A table of addresses and three lines to paste.
 fn introduce(roster: &Roster) {
-    let width = roster
-        .names()
-        .iter()
-        .map(|name| name.len())
-        .max()
-        .unwrap_or(0);
+    let names = roster.names();
+    let width = names.iter().map(|name| name.len()).max().unwrap_or(0);
     for (index, server) in roster.servers.iter().enumerate() {
         let neighbours = roster.neighbours(index);
-        let linked: Vec<_> = neighbours
-            .iter()
-            .map(|&n| roster.servers[n].name.as_str())
-            .collect();
-        println!(
-            "{:width$}  {}  linked with {}",
-            server.name,
-            server.address,
+        let linked: Vec<_> = neighbours.iter().map(|&other| names[other]).collect();
+        let (name, address) = (&server.name, server.address);
+        say(&format!(
+            "{name:width$}  {address}  linked with {}\n",
             linked.join(", ")
-        );
+        ));
     }
+    say("\nPaste, line by line (Ctrl-C here stops the herd):\n");
     let (first, last) = (
         &roster.servers[0],
         &roster.servers[roster.servers.len() - 1],
     );
-    let say = |server: &herd::herd::Server, line: &str| {
+    for (server, line) in [
+        (
+            first,
+            "IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 $(date +%s.%N)",
+        ),
+        (last, "WHATSAT kiwi.cs.ucla.edu 10 5"),
+        (last, "HELLO"),
+    ] {
         let (host, port) = (server.address.ip(), server.address.port());
-        println!("  {line} | nc -N {host} {port}");
-    };
-    println!("\nPaste, line by line (Ctrl-C here stops the herd):");
-    say(
-        first,
-        "echo IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 $(date +%s.%N)",
-    );
-    say(last, "echo WHATSAT kiwi.cs.ucla.edu 10 5");
-    say(last, "echo HELLO");
+        say(&format!("  echo {line} | nc -N {host} {port}\n"));
+    }
+}
+
+/// Prints to standard output; nothing depends on whether somebody reads it.
+fn say(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 fn start(name: &str, pass_on: &[String]) -> io::Result<(Child, ChildStdout)> {
@@ -162,7 +164,12 @@ fn watch_signals(sender: Sender<Report>) -> io::Result<()> {
     signal_hook::low_level::pipe::register(SIGTERM, signals)?;
     let watch = move || {
         let mut byte = [0];
+        let mut asked = false;
         while receiver.read_exact(&mut byte).is_ok() {
+            if std::mem::replace(&mut asked, true) {
+                // A child hangs. It stops by itself once this process is gone.
+                std::process::exit(1);
+            }
             let _ = sender.send(Report::Stop);
         }
     };

@@ -19,12 +19,12 @@ fn main() -> ExitCode {
     match options::parse(&arguments) {
         Err(problem) => fail(WRONG_USE, &problem),
         Ok(Task::Print(text)) => {
-            // Nobody is left to be told if standard output is closed.
-            let _ = io::stdout().write_all(text.as_bytes());
+            say(&mut io::stdout(), &text);
             ExitCode::SUCCESS
         }
         Ok(Task::All { roster, pass_on }) => match all::run(&roster, &pass_on) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
             Err(problem) => fail(1, &problem),
         },
         Ok(Task::One(one)) => match run(*one) {
@@ -36,8 +36,15 @@ fn main() -> ExitCode {
 }
 
 fn fail(status: u8, problem: &str) -> ExitCode {
-    eprintln!("herd: {problem}");
+    say(&mut io::stderr(), &format!("herd: {problem}\n"));
     ExitCode::from(status)
+}
+
+/// Prints text that nothing depends on: a stream that is closed or full is no reason to stop.
+fn say(stream: &mut impl Write, text: &str) {
+    let _ = stream
+        .write_all(text.as_bytes())
+        .and_then(|()| stream.flush());
 }
 
 /// Runs one server until it is asked to stop. False if a second request cut the stopping short.
@@ -70,12 +77,10 @@ fn run(one: One) -> Result<bool, String> {
             _ => format!("{name} cannot listen on {address}: {error}"),
         })?;
     for warning in warnings(&one) {
-        eprintln!("{name}: {warning}");
+        say(&mut io::stderr(), &format!("{name}: {warning}\n"));
         node.notice(&mut event_loop, Who::Server, format_args!("{warning}"));
     }
-    println!("{name} listens on {address}");
-    // The line is for whoever waits for it; a closed pipe is no reason to stop.
-    let _ = io::stdout().flush();
+    say(&mut io::stdout(), &format!("{name} listens on {address}\n"));
     if one.until_stdin_ends {
         stop_when_stdin_ends(&event_loop)?;
     }
@@ -91,6 +96,13 @@ fn warnings(one: &One) -> Vec<String> {
         "no Google Places key: WHATSAT is answered from the embedded gazetteer (GeoNames, CC BY 4.0)",
     )];
     let roster = &one.config.roster;
+    let me = &roster.servers[one.config.me];
+    if !me.address.ip().is_loopback() {
+        warnings.push(format!(
+            "{} is not loopback: whoever reaches it can speak as a server, since links are plain",
+            me.address
+        ));
+    }
     for index in roster.neighbours(one.config.me) {
         let server = &roster.servers[index];
         if server.course {

@@ -5,10 +5,11 @@ mod common;
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use common::{Exit, Herd, PATIENCE, Plan, Quiet, TempDir, iamat, run_herd};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 
 /// Within what time a server that is asked to stop has stopped.
 const STOP: Duration = Duration::from_secs(6);
@@ -268,46 +269,83 @@ fn a_second_sigterm_ends_a_stop_that_takes_long() {
     herd.wait_exit("Clark", Duration::from_secs(2));
 }
 
-/// The addresses stand in the table and the questions to paste get answers.
+/// The addresses stand in the table, and questions get answers.
 #[test]
 fn all_starts_a_whole_herd_and_stops_it() {
-    use std::os::fd::OwnedFd;
-    use std::process::{Command, Stdio};
+    for signal in [Signal::INT, Signal::TERM] {
+        let (mut whole, addresses) = all_of_them();
+        for address in &addresses {
+            let mut client = common::Client::connect(address.parse().expect("an address"));
+            assert_eq!(client.ask("hello\n"), "? hello\n");
+        }
+        rustix::process::kill_process(whole.pid, signal).expect("a signal");
+        let status = whole.child.wait().expect("it can be waited for");
+        assert_eq!(status.code(), Some(0), "after {signal:?}: {status}");
+        for address in &addresses {
+            assert!(
+                TcpStream::connect(address).is_err(),
+                "{address} still listens"
+            );
+        }
+    }
+}
+
+#[test]
+fn all_leaves_nobody_behind_when_it_is_killed() {
+    let (mut whole, addresses) = all_of_them();
+    whole.child.kill().expect("kill -9");
+    whole.child.wait().expect("it can be waited for");
+    for address in &addresses {
+        let what = format!("nobody listens on {address}");
+        common::wait_until(STOP, &what, || TcpStream::connect(address).is_err());
+    }
+}
+
+/// A program that is asked to stop at the latest when the test ends.
+struct Running {
+    child: Child,
+    pid: Pid,
+    /// Kept for as long as the program runs in it.
+    _directory: TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = rustix::process::kill_process(self.pid, Signal::INT);
+            let _ = self.child.wait();
+        }
+    }
+}
+
+/// Starts it and waits until it has introduced itself.
+fn all_of_them() -> (Running, Vec<String>) {
     let (directory, addresses) = five_addresses();
     let out = directory.path().join("all.out");
-    let file: OwnedFd = fs::File::create(&out)
-        .expect("a file for the output")
-        .into();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_herd"))
+    let child = Command::new(env!("CARGO_BIN_EXE_herd"))
         .args(["--all", "--herd", "herd.json"])
         .current_dir(directory.path())
         .stdin(Stdio::null())
-        .stdout(file)
+        .stdout(fs::File::create(&out).expect("a file for the output"))
         .spawn()
         .expect("the herd program starts");
-    let guard = Interrupt(rustix::process::Pid::from_child(&child));
+    let pid = Pid::from_child(&child);
+    let whole = Running {
+        child,
+        pid,
+        _directory: directory,
+    };
     let said = || fs::read_to_string(&out).unwrap_or_default();
-    common::wait_until(PATIENCE, "the table is printed", || {
-        addresses.iter().all(|address| said().contains(address)) && said().contains("nc ")
+    common::wait_until(PATIENCE, "three lines to paste are printed", || {
+        said().lines().filter(|line| line.contains("nc ")).count() == 3
     });
     for (name, address) in common::NAMES.iter().zip(&addresses) {
-        assert!(
-            said()
-                .lines()
-                .any(|line| line.contains(name) && line.contains(address))
-        );
-        let mut client = common::Client::connect(address.parse().expect("an address"));
-        assert_eq!(client.ask("hello\n"), "? hello\n");
+        let listed = said()
+            .lines()
+            .any(|line| line.contains(name) && line.contains(address));
+        assert!(listed, "{name} and {address} in {:?}", said());
     }
-    drop(guard);
-    let status = child.wait().expect("it can be waited for");
-    assert_eq!(status.code(), Some(0), "{status}");
-    for address in &addresses {
-        assert!(
-            TcpStream::connect(address).is_err(),
-            "{address} still listens"
-        );
-    }
+    (whole, addresses)
 }
 
 /// A herd file with five free ports, and their addresses in the order of names.
@@ -324,23 +362,13 @@ fn five_addresses() -> (TempDir, Vec<String>) {
     (directory, addresses)
 }
 
-/// Presses Ctrl-C at the latest when the test ends.
-struct Interrupt(rustix::process::Pid);
-
-impl Drop for Interrupt {
-    fn drop(&mut self) {
-        let _ = rustix::process::kill_process(self.0, Signal::INT);
-    }
-}
-
 /// A parent that does not care what a server prints has closed the other end.
 #[test]
 fn a_server_whose_output_nobody_reads_serves_all_the_same() {
-    use std::process::{Command, Stdio};
     let (directory, addresses) = five_addresses();
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let mut child = Command::new(env!("CARGO_BIN_EXE_herd"))
+    let child = Command::new(env!("CARGO_BIN_EXE_herd"))
         .args(["Clark", "--herd", "herd.json"])
         .current_dir(directory.path())
         .stdin(Stdio::null())
@@ -348,16 +376,19 @@ fn a_server_whose_output_nobody_reads_serves_all_the_same() {
         .stderr(writer)
         .spawn()
         .expect("the herd program starts");
-    let guard = Interrupt(rustix::process::Pid::from_child(&child));
+    let pid = Pid::from_child(&child);
+    let mut clark = Running {
+        child,
+        pid,
+        _directory: directory,
+    };
     let address = addresses[3].parse().expect("an address");
     common::wait_until(PATIENCE, "Clark answers", || {
-        let ended = child.try_wait().expect("a child can be asked");
+        let ended = clark.child.try_wait().expect("a child can be asked");
         assert!(ended.is_none(), "Clark ended: {ended:?}");
         TcpStream::connect(address).is_ok()
     });
     assert_eq!(common::Client::connect(address).ask("x\n"), "? x\n");
-    drop(guard);
-    assert_eq!(child.wait().expect("it can be waited for").code(), Some(0));
 }
 
 #[test]

@@ -4,7 +4,8 @@
 mod common;
 
 use common::{
-    Client, Herd, UCLA, as_time, iamat, is_at, is_skew, latin1, nanos, now, now_plus, to_latin1,
+    Client, Herd, UCLA, as_time, iamat, is_at, is_skew, latin1, nanos, now, now_plus, short,
+    to_latin1,
 };
 
 /// Sends a line that must be taken; its answer bears the last three fields as
@@ -18,7 +19,9 @@ fn taken(client: &mut Client, line: &str) -> String {
     let rest = fields[1..].join(" ");
     assert!(
         is_at(&answer, "Bailey", &rest),
-        "{line:?} was answered {answer:?}"
+        "{:?} was answered {:?}",
+        short(line),
+        short(&answer)
     );
     answer
 }
@@ -26,7 +29,14 @@ fn taken(client: &mut Client, line: &str) -> String {
 /// Sends a line that must come back as it is.
 fn refused(client: &mut Client, line: &str) {
     assert!(line.ends_with('\n'), "a line ends");
-    assert_eq!(client.ask(to_latin1(line)), format!("? {line}"));
+    let answer = client.ask(to_latin1(line));
+    let echoed = answer == format!("? {line}");
+    assert!(
+        echoed,
+        "{:?} was answered {:?}",
+        short(line),
+        short(&answer)
+    );
 }
 
 /// The six bytes that separate fields.

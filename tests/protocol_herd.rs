@@ -5,7 +5,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Client, Fake, Herd, Plan, UCLA, iamat, now, now_plus, unique};
+use common::{Client, Fake, Herd, Plan, UCLA, iamat, now, now_plus, short, unique};
 
 /// The other servers are told at once; on a busy machine this is ample.
 const SOON: Duration = Duration::from_secs(5);
@@ -424,4 +424,31 @@ fn half_a_line_of_a_dying_neighbour_counts_for_nothing() {
     dying.half_close().eof();
     let torn = herd.holds("Clark", "torn");
     assert_eq!(torn, None, "a time may have lost its last digits");
+}
+
+/// An AT line may be longer than the IAMAT it answers: a skew has as many digits
+/// as the time. If its neighbours found it too long and hung up, the dump after
+/// every new dialling would make them hang up again, and one line of one client
+/// would cut a server off for good.
+#[test]
+fn no_report_however_long_cuts_a_server_off() {
+    let herd = Herd::start();
+    let digits = |count: usize| "9".repeat(count);
+    for (time, place) in [
+        (digits(31_000), UCLA.to_string()),
+        (digits(40_000), UCLA.to_string()),
+        (digits(65_000), UCLA.to_string()),
+        ("5".to_string(), format!("+1.{}-1", digits(65_500))),
+        (format!("5.{}", digits(65_500)), UCLA.to_string()),
+    ] {
+        let id = unique("long");
+        let line = format!("IAMAT {id} {place} {time}\n");
+        let answer = herd.client("Clark").ask(&line);
+        if answer.starts_with("AT ") {
+            herd.wait_everywhere(&id, &answer);
+        } else {
+            assert!(answer == format!("? {line}"), "{}", short(&answer));
+        }
+    }
+    herd.wait_whole();
 }

@@ -2,8 +2,9 @@
 //! out to another, and the server's clients must not notice.
 //!
 //! The server has one core for itself; feeder, listener and client share
-//! another. A client reports positions one after another; no turn longer
-//! than 5 ms means no answer later than that. What server or client waited
+//! another. A client reports positions one after another. An answer can wait
+//! for the rest of one turn and the whole of the next, so 5 ms for an answer
+//! is a stricter bound than 5 ms for a turn. What server or client waited
 //! for a core that another process had is subtracted (the kernel counts it in
 //! `schedstat`), and the bound is on p99.9: a shared machine has more ways to
 //! be late than these.
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 const RECORDS: u32 = 1_000_000;
 const BOUND_MS: f64 = 5.0;
 
-/// The median round counts.
+/// The median round counts, and each is told.
 const ROUNDS: usize = 3;
 
 pub fn measure(lab: &Lab, table: &mut Table) -> Result<()> {
@@ -56,8 +57,8 @@ struct Felt {
 }
 
 fn report(table: &mut Table, side: &str, mut rounds: Vec<Felt>) {
-    let ms = |times: &Histogram<u64>, quantile| times.value_at_quantile(quantile) as f64 / 1e6;
     rounds.sort_by_key(|felt| felt.on_core.value_at_quantile(0.999));
+    let ms = |times: &Histogram<u64>, quantile| times.value_at_quantile(quantile) as f64 / 1e6;
     let felt = &rounds[ROUNDS / 2];
     let goal = format!("a client while {side} 1,000,000 records, ms, p99.9");
     table.at_most(&goal, BOUND_MS, ms(&felt.on_core, 0.999));
@@ -71,6 +72,11 @@ fn report(table: &mut Table, side: &str, mut rounds: Vec<Felt>) {
             times.len(),
         ));
     }
+    let each: Vec<String> = rounds
+        .iter()
+        .map(|felt| format!("{:.3}", ms(&felt.on_core, 0.999)))
+        .collect();
+    table.remark(&format!("p99.9 on core of each round: {}", each.join(", ")));
     let rate = f64::from(RECORDS) / felt.elapsed.as_secs_f64();
     table.told(&format!("records a second while {side} them"), rate);
 }

@@ -15,7 +15,9 @@ pub enum Taken {
     Known,
     /// Not answered: its time is further ahead of ours than this server allows.
     TooFarAhead,
-    /// Not answered: a new client, and the table is full.
+    /// Not answered: its AT line would be longer than a line may be, and no neighbour would take it.
+    TooLong,
+    /// Not answered: the table is full.
     Full,
 }
 
@@ -28,7 +30,7 @@ pub enum Heard {
     Known,
     /// The line names a server that is not of the herd.
     Stranger,
-    /// A new client, and the table is full.
+    /// The table is full.
     Full,
 }
 
@@ -38,17 +40,26 @@ pub struct Replica {
     herd: Vec<Vec<u8>>,
     /// How far ahead of our clock a client's time may be; zero: as far as it likes.
     max_ahead: Duration,
+    /// The longest line that a server takes, its LF not counted.
+    line_max: usize,
     store: Store,
     line: Vec<u8>,
 }
 
 impl Replica {
     /// The replica of the server `name` in a herd of servers with the names `herd`.
-    pub fn new(name: &str, herd: &[&str], max_ahead: Duration, store: Store) -> Replica {
+    pub fn new(
+        name: &str,
+        herd: &[&str],
+        max_ahead: Duration,
+        line_max: usize,
+        store: Store,
+    ) -> Replica {
         Replica {
             name: name.into(),
             herd: herd.iter().map(|name| Vec::from(*name)).collect(),
             max_ahead,
+            line_max,
             store,
             line: Vec::new(),
         }
@@ -62,7 +73,7 @@ impl Replica {
     /// Takes a client's report at wall-clock time `receipt` and appends the answer, one AT line.
     /// The answer bears the report's own data, also when the table knows better.
     pub fn iamat(&mut self, report: Report<'_>, receipt: Duration, out: &mut Vec<u8>) -> Taken {
-        if !self.max_ahead.is_zero() && is_ahead(&report, receipt + self.max_ahead) {
+        if !self.max_ahead.is_zero() && is_ahead(&report, receipt.saturating_add(self.max_ahead)) {
             return Taken::TooFarAhead;
         }
         let start = out.len();
@@ -79,6 +90,10 @@ impl Replica {
         ] {
             out.push(b' ');
             out.extend_from_slice(field);
+        }
+        if out.len() - start > self.line_max {
+            out.truncate(start);
+            return Taken::TooLong;
         }
         out.push(b'\n');
         let at = At {

@@ -97,6 +97,9 @@ pub trait Host: Network {
     /// A full disk, a stalled pipe, no journal.
     fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Bytes that the journal's file holds; 0 if there is none, or if it is no plain file.
+    fn journal_size(&mut self) -> u64;
+
     /// Opens the journal's file again by its name, after somebody moved it away.
     ///
     /// # Errors
@@ -106,9 +109,15 @@ pub trait Host: Network {
 
 const EMFILE: i32 = 24;
 const ENFILE: i32 = 23;
+const ENOMEM: i32 = 12;
+const ENOBUFS: i32 = 105;
 
-/// True if an `accept` failed for lack of descriptors (EMFILE, ENFILE). An edge-triggered poller
-/// will not tell again of the connections that wait, so the listener must come back by itself.
+/// True if an `accept` failed for lack of descriptors or memory: the four errors for which asyncio
+/// stops accepting for a while. An edge-triggered poller will not tell again of the connections
+/// that wait, so the listener must come back by itself.
 pub fn out_of_descriptors(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
+    matches!(
+        error.raw_os_error(),
+        Some(EMFILE | ENFILE | ENOMEM | ENOBUFS)
+    )
 }

@@ -108,11 +108,6 @@ impl<S> Transport<S> {
         self.unsent.len()
     }
 
-    /// True once our end was sent.
-    pub fn eof_sent(&self) -> bool {
-        self.eof == Eof::Sent
-    }
-
     /// Tells the poller of an accepted stream, once.
     ///
     /// # Errors

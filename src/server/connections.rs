@@ -17,6 +17,7 @@ pub enum Connection<S> {
 /// All connections of a server, under tokens that never name two of them.
 pub struct Connections<S> {
     slab: Slab<(u32, Connection<S>)>,
+    inbound: usize,
     next_generation: u32,
 }
 
@@ -25,6 +26,7 @@ impl<S> Connections<S> {
     pub fn new() -> Connections<S> {
         Connections {
             slab: Slab::new(),
+            inbound: 0,
             next_generation: 1,
         }
     }
@@ -32,6 +34,11 @@ impl<S> Connections<S> {
     /// Number of connections.
     pub fn len(&self) -> usize {
         self.slab.len()
+    }
+
+    /// Number of accepted connections.
+    pub fn inbound_len(&self) -> usize {
+        self.inbound
     }
 
     /// The token that the next [`insert`](Connections::insert) will give.
@@ -45,6 +52,7 @@ impl<S> Connections<S> {
     /// Adds a connection under [`next_token`](Connections::next_token).
     pub fn insert(&mut self, connection: Connection<S>) -> Token {
         let token = self.next_token();
+        self.inbound += usize::from(matches!(connection, Connection::Inbound(_)));
         self.slab.insert((token.generation, connection));
         // Zero is never given, so that a token of zeros names nothing.
         self.next_generation = self.next_generation.checked_add(1).unwrap_or(1);
@@ -87,6 +95,7 @@ impl<S> Connections<S> {
     pub fn remove(&mut self, token: Token) -> Option<Connection<S>> {
         self.get_mut(token)?;
         let (_, connection) = self.slab.try_remove(token.index as usize)?;
+        self.inbound -= usize::from(matches!(connection, Connection::Inbound(_)));
         Some(connection)
     }
 

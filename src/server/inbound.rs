@@ -16,7 +16,7 @@ use super::journal::Who;
 use super::lines::Then;
 use super::node::Node;
 use super::{Callback, Loop};
-use crate::event_loop::Token;
+use crate::event_loop::{Readiness, Token};
 use crate::net::{Buffer, Host, Read, Transport};
 
 /// Above this many unsent bytes nothing is read from a client. (asyncio: transports, high water.)
@@ -62,6 +62,8 @@ pub struct Inbound<S> {
     again: bool,
     /// Too much is unsent to read more.
     paused: bool,
+    /// It had its share of this turn.
+    served: bool,
     /// Made when the first is set: an idle client has none.
     deadlines: Option<Box<Deadlines>>,
 }
@@ -78,12 +80,14 @@ impl<S> Inbound<S> {
             backlogged: false,
             again: false,
             paused: false,
+            served: false,
             deadlines: None,
         }
     }
 
     /// Sends what it may, ends what has ended. True when the connection is to be closed.
     fn advance<H: Host<Stream = S>>(&mut self, world: &mut H, answers: &[u8]) -> io::Result<bool> {
+        self.served = false;
         let waiting = self.transport.unsent() > 0;
         self.transport.write(world, answers)?;
         let taken = self.transport.flush(world)?;
@@ -123,18 +127,19 @@ impl<S> Inbound<S> {
             && !self.partial.is_empty();
         let unsent = self.transport.unsent() > 0;
         let linger = self.phase == Phase::Lingering;
-        let idle = Some(now + idle).filter(|_| client && !idle.is_zero());
-        if self.deadlines.is_none() && !(line || unsent || linger || idle.is_some()) {
+        let quiet = self.phase == Phase::Open && !self.paused && !self.backlogged && !unsent;
+        let is_idle = client && quiet && !idle.is_zero();
+        if self.deadlines.is_none() && !(line || unsent || linger || is_idle) {
             return;
         }
         let keep = |wanted: bool, old: Option<Duration>, patience: Duration| {
-            wanted.then(|| old.unwrap_or(now + patience))
+            wanted.then(|| old.unwrap_or(now.saturating_add(patience)))
         };
         let deadlines = self.deadlines.get_or_insert_default();
         deadlines.line = keep(line, deadlines.line, CLIENT_LINE_DEADLINE);
         deadlines.unsent = keep(unsent, deadlines.unsent, CLIENT_UNSENT_DEADLINE);
         deadlines.linger = keep(linger, deadlines.linger, LINGER_DEADLINE);
-        deadlines.idle = deadlines.idle.or(idle);
+        deadlines.idle = keep(is_idle, deadlines.idle, idle);
     }
 
     /// A command was answered: what was waited for has come.
@@ -156,10 +161,7 @@ impl<H: Host> Node<H> {
         self.scratch = scratch;
         match result {
             Ok(()) => self.turn.touch(token, start),
-            Err(error) => {
-                self.turn.out.truncate(start);
-                self.close_inbound(event_loop, token, &error.to_string());
-            }
+            Err(error) => self.close_inbound(event_loop, token, &error.to_string()),
         }
     }
 
@@ -181,7 +183,8 @@ impl<H: Host> Node<H> {
             return Ok(());
         };
         // While a callback is queued that will read, an event has nothing to add.
-        if inbound.paused || inbound.again || inbound.phase == Phase::Closing {
+        let wait = inbound.paused || inbound.again || inbound.phase == Phase::Closing;
+        if wait || std::mem::replace(&mut inbound.served, true) {
             return Ok(());
         }
         let mut count = 0;
@@ -271,12 +274,28 @@ impl<H: Host> Node<H> {
             return;
         };
         deadlines.armed = None;
-        match deadlines.earliest() {
-            Some((when, why)) if when <= event_loop.time() => {
+        // The poller says that there is room only once a good part of the kernel's buffer is free:
+        // a client that reads slowly has made some long before. So look, before giving it up.
+        let unsent = deadlines
+            .unsent
+            .is_some_and(|when| when <= event_loop.time());
+        if unsent && inbound.transport.unsent() > 0 {
+            inbound.transport.note(Readiness::WRITABLE);
+            self.settle(event_loop, token, &[]);
+        }
+        let Some(inbound) = self.connections.inbound(token) else {
+            return;
+        };
+        match inbound
+            .deadlines
+            .as_ref()
+            .map(|deadlines| deadlines.earliest())
+        {
+            Some(Some((when, why))) if when <= event_loop.time() => {
                 self.close_inbound(event_loop, token, why);
             }
-            Some(_) => self.arm_deadline(event_loop, token),
-            None => inbound.deadlines = None,
+            Some(Some(_)) => self.arm_deadline(event_loop, token),
+            _ => inbound.deadlines = None,
         }
     }
 
@@ -286,6 +305,7 @@ impl<H: Host> Node<H> {
             if inbound.phase == Phase::Open {
                 inbound.phase = Phase::Closing;
                 inbound.partial = Buffer::default();
+                inbound.backlogged = false;
             }
             self.turn.touch(token, self.turn.out.len());
         }
@@ -304,12 +324,6 @@ impl<H: Host> Node<H> {
             self.connections.remove(token)
         {
             inbound.transport.close(&mut event_loop.world);
-        }
-        if let Role::Neighbour(index) = role {
-            let neighbour = &mut self.neighbours[index];
-            if neighbour.inbound == Some(token) {
-                neighbour.inbound = None;
-            }
         }
         self.notice_inbound(event_loop, token, role, format_args!("dropped: {why}"));
         self.descriptor_freed(event_loop);

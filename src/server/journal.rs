@@ -15,7 +15,9 @@ use crate::herd::write_padded;
 use crate::net::{Buffer, Host};
 
 /// Bytes of journal that wait for the disk; beyond, lines are dropped and counted.
-pub const JOURNAL_BUFFER_MAX: usize = 1 << 20;
+pub const JOURNAL_BUFFER_MAX: usize = 4 << 20;
+/// With this many waiting, the journal is written without waiting for the end of the turn.
+const JOURNAL_FLUSH_ABOVE: usize = JOURNAL_BUFFER_MAX / 4;
 
 /// Whom an entry is about.
 #[derive(Clone, Copy, Debug)]
@@ -85,7 +87,7 @@ impl Journal {
         self.entry(wall, who, b" < ", bytes);
     }
 
-    /// A line that goes out (to all of `who`, if several: see [`Journal::forwarded`]).
+    /// A line that goes out.
     pub fn output(&mut self, wall: Duration, who: Who<'_>, bytes: &[u8]) {
         self.entry(wall, who, b" > ", bytes);
     }
@@ -145,9 +147,14 @@ impl Journal {
         }
     }
 
-    /// A new file was opened: its size counts from zero.
-    pub fn reopened(&mut self) {
-        self.written = 0;
+    /// True if so much waits that a busy turn should not be waited for.
+    pub fn is_filling(&self) -> bool {
+        self.buffer.len() > JOURNAL_FLUSH_ABOVE
+    }
+
+    /// A file was opened that holds this many bytes already.
+    pub fn opened(&mut self, size: u64) {
+        self.written = size;
     }
 }
 
@@ -246,7 +253,7 @@ mod tests {
     fn lines_beyond_the_buffer_are_dropped_and_counted() {
         let mut journal = Journal::new(true, 0);
         let line = vec![b'x'; 1000];
-        for _ in 0..2 * JOURNAL_BUFFER_MAX / 1000 {
+        for _ in 0..JOURNAL_BUFFER_MAX / 500 {
             journal.input(Duration::ZERO, Who::Server, &line);
         }
         assert!(journal.buffer.len() <= JOURNAL_BUFFER_MAX + 100);

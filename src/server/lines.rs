@@ -75,7 +75,8 @@ impl<H: Host> Node<H> {
             }
             let line = match next_line(rest) {
                 Next::Line(line) => line,
-                Next::Partial if at_end => rest,
+                // Not from a neighbour: one that died may have left half a line.
+                Next::Partial if at_end && role == Role::Client => rest,
                 Next::Partial => break,
                 Next::TooLong => {
                     self.invalid(event_loop, token, role, &rest[..TOO_LONG_ECHO]);
@@ -133,7 +134,7 @@ impl<H: Host> Node<H> {
         match self.replica.iamat(report, receipt, &mut self.turn.out) {
             Taken::News(position) => self.flood(event_loop, position, None),
             Taken::Known => {}
-            Taken::TooFarAhead => return false,
+            Taken::TooFarAhead | Taken::TooLong => return false,
             Taken::Full => {
                 self.table_is_full(event_loop);
                 return false;
@@ -189,7 +190,10 @@ impl<H: Host> Node<H> {
 
     /// `PEER name`: from now on this connection speaks for that neighbour.
     fn greeted(&mut self, event_loop: &mut Loop<H>, token: Token, name: &[u8]) -> bool {
-        let known = |neighbour: &super::link::Neighbour| neighbour.name.as_bytes() == name;
+        // A course server greets nobody: whoever does so in its name is not it.
+        let known = |neighbour: &super::link::Neighbour| {
+            neighbour.name.as_bytes() == name && !neighbour.course
+        };
         let Some(index) = self.neighbours.iter().position(known) else {
             return false;
         };
@@ -207,10 +211,6 @@ impl<H: Host> Node<H> {
         if let Err(error) = kept_alive {
             let text = format_args!("no keepalive: {error}");
             self.notice_inbound(event_loop, token, Role::Neighbour(index), text);
-        }
-        // A neighbour speaks on one connection: an older one is a leftover of its former life.
-        if let Some(old) = self.neighbours[index].inbound.replace(token) {
-            self.close_inbound(event_loop, old, "it greeted anew on another connection");
         }
         self.neighbour_is_there(event_loop, index);
         true
@@ -261,9 +261,8 @@ impl<H: Host> Node<H> {
             return false;
         };
         self.neighbours.iter().any(|neighbour| {
-            let host = neighbour.address.ip();
-            neighbour.course
-                && (host == address.ip() || (host.is_loopback() && address.ip().is_loopback()))
+            let (host, from) = (neighbour.address.ip(), address.ip().to_canonical());
+            neighbour.course && (host == from || (host.is_loopback() && from.is_loopback()))
         })
     }
 

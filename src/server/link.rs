@@ -35,8 +35,6 @@ pub struct Neighbour {
     pub course: bool,
     /// Our link to it.
     pub state: LinkState,
-    /// The connection on which it speaks to us.
-    pub inbound: Option<Token>,
     backoff: Backoff,
     up_since: Duration,
 }
@@ -73,7 +71,6 @@ impl Neighbour {
             address,
             course,
             state: LinkState::Waiting(None),
-            inbound: None,
             backoff: Backoff::default(),
             up_since: Duration::ZERO,
         }
@@ -119,6 +116,7 @@ impl<H: Host> Node<H> {
     /// A neighbour spoke to us, so it is worth dialling now.
     pub(super) fn neighbour_is_there(&mut self, event_loop: &mut Loop<H>, index: usize) {
         if !self.stopping {
+            self.neighbours[index].backoff.reset();
             self.dial(event_loop, index);
         }
     }
@@ -131,7 +129,10 @@ impl<H: Host> Node<H> {
         let index = link.neighbour;
         let result = match self.neighbours[index].state {
             LinkState::Dialling(..) => match event_loop.world.connected(link.transport.stream()) {
-                Ok(true) => self.link_up(event_loop, index, token),
+                // The same event may tell of bytes, or of the end.
+                Ok(true) => self
+                    .link_up(event_loop, index, token)
+                    .and_then(|()| self.discard(event_loop, token)),
                 Ok(false) => Ok(()),
                 Err(error) => Err(error),
             },
@@ -156,6 +157,7 @@ impl<H: Host> Node<H> {
     }
 
     fn link_up(&mut self, event_loop: &mut Loop<H>, index: usize, token: Token) -> io::Result<()> {
+        let wall = self.journal_time(event_loop);
         let neighbour = &mut self.neighbours[index];
         if let LinkState::Dialling(_, deadline) = neighbour.state {
             event_loop.cancel(deadline);
@@ -167,8 +169,11 @@ impl<H: Host> Node<H> {
         };
         event_loop.world.keep_alive(link.transport.stream())?;
         if !neighbour.course {
-            let greeting = format!("PEER {}\n", self.config.name());
+            let greeting = format!("PEER {}", self.config.name());
             link.transport.queue(greeting.as_bytes());
+            link.transport.queue(b"\n");
+            let who = Who::Peer(token, &self.neighbours[index].name);
+            self.journal.output(wall, who, greeting.as_bytes());
         }
         let records = self.replica.store().len();
         if self.config.catch_up {
@@ -187,6 +192,7 @@ impl<H: Host> Node<H> {
 
     /// Reads what a neighbour says on our link, and throws it away: a course server answers there.
     fn discard(&mut self, event_loop: &mut Loop<H>, token: Token) -> io::Result<()> {
+        let wall = self.journal_time(event_loop);
         let Some(link) = self.connections.link(token) else {
             return Ok(());
         };
@@ -194,21 +200,24 @@ impl<H: Host> Node<H> {
             .transport
             .read(&mut event_loop.world, &mut self.scratch)?
         {
-            Read::End => Err(io::Error::other("the neighbour closed it")),
-            Read::Nothing => Ok(()),
-            Read::Bytes(_) => {
-                if link.transport.may_read() && !link.again {
-                    link.again = true;
-                    event_loop.call_soon(Callback::Again(token));
-                }
-                Ok(())
+            Read::End => return Err(io::Error::other("the neighbour closed it")),
+            Read::Nothing => return Ok(()),
+            Read::Bytes(count) => {
+                let who = Who::Peer(token, &self.neighbours[link.neighbour].name);
+                self.journal.input(wall, who, &self.scratch[..count]);
             }
         }
+        if link.transport.may_read() && !link.again {
+            link.again = true;
+            event_loop.call_soon(Callback::Again(token));
+        }
+        Ok(())
     }
 
     /// Queues the record at `position` on every link but the one to where it came from. The bytes
     /// leave at the end of this turn, before any client's answer.
     pub(super) fn flood(&mut self, event_loop: &mut Loop<H>, position: u32, except: Option<usize>) {
+        let wall = self.journal_time(event_loop);
         let Some(line) = self.replica.store().line(position) else {
             return;
         };
@@ -234,14 +243,14 @@ impl<H: Host> Node<H> {
             }
         }
         if !to.is_empty() {
-            let line = line[..line.len() - 1].to_vec();
-            let wall = self.wall_clock(event_loop);
-            self.journal.output(wall, Who::NoLink(&to), &line);
+            self.journal
+                .output(wall, Who::NoLink(&to), &line[..line.len() - 1]);
         }
     }
 
     /// [`Callback::Dump`]: queues a piece of what the link owes.
-    pub(super) fn dump(&mut self, _: &mut Loop<H>, token: Token) {
+    pub(super) fn dump(&mut self, event_loop: &mut Loop<H>, token: Token) {
+        let wall = self.journal_time(event_loop);
         let Some(link) = self.connections.link(token) else {
             return;
         };
@@ -252,6 +261,9 @@ impl<H: Host> Node<H> {
             };
             if let Some(line) = self.replica.store().line(position) {
                 link.transport.queue(line);
+                let name = &self.neighbours[link.neighbour].name;
+                self.journal
+                    .output(wall, Who::Peer(token, name), &line[..line.len() - 1]);
             }
         }
     }

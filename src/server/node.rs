@@ -12,9 +12,9 @@ use super::link::{LinkState, Neighbour};
 use super::turn::Turn;
 use super::{Callback, Loop};
 use crate::config::Config;
-use crate::event_loop::{Application, Context, Observation, Readiness, Token};
+use crate::event_loop::{Application, Context, Handle, Observation, Readiness, Token};
 use crate::herd::{Replica, STORE_BYTES_MAX, Store};
-use crate::net::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, Host, accept};
+use crate::net::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, Host, LINE_MAX, accept};
 
 /// The signal that asks to reopen the journal.
 pub const SIGHUP: i32 = 1;
@@ -52,8 +52,10 @@ pub struct Node<H: Host> {
     /// A first signal to stop came.
     pub(super) stopping: bool,
     listener: Option<H::Listener>,
-    /// No descriptor was left: connections may wait of which no event will tell.
-    starved: bool,
+    /// No descriptor was left: connections may wait of which no event will tell. The timer looks.
+    starved: Option<Handle>,
+    /// A [`Callback::Accept`] is queued.
+    accept_queued: bool,
     hurried: bool,
     /// The wall clock, and the turn in which it was read.
     wall: (Duration, u64),
@@ -69,7 +71,13 @@ impl<H: Host> Node<H> {
             Neighbour::new(&server.name, server.address, server.course)
         });
         Node {
-            replica: Replica::new(config.name(), &roster.names(), config.max_ahead, store),
+            replica: Replica::new(
+                config.name(),
+                &roster.names(),
+                config.max_ahead,
+                LINE_MAX,
+                store,
+            ),
             connections: Connections::new(),
             neighbours: neighbours.collect(),
             journal: Journal::new(config.journal, config.max_log),
@@ -78,7 +86,8 @@ impl<H: Host> Node<H> {
             full_said: None,
             stopping: false,
             listener: None,
-            starved: false,
+            starved: None,
+            accept_queued: false,
             hurried: false,
             wall: (Duration::ZERO, u64::MAX),
             config,
@@ -92,6 +101,7 @@ impl<H: Host> Node<H> {
     pub fn start(&mut self, event_loop: &mut Loop<H>) -> io::Result<()> {
         let address = self.config.roster.servers[self.config.me].address;
         self.listener = Some(event_loop.world.listen(address, LISTENER)?);
+        self.journal.opened(event_loop.world.journal_size());
         self.notice(
             event_loop,
             Who::Server,
@@ -100,6 +110,8 @@ impl<H: Host> Node<H> {
         for index in 0..self.neighbours.len() {
             self.dial(event_loop, index);
         }
+        // A first turn right away, whose end writes the journal.
+        self.accept_soon(event_loop);
         Ok(())
     }
 
@@ -134,24 +146,42 @@ impl<H: Host> Node<H> {
         self.wall.0
     }
 
+    /// The wall clock of this turn for a journal that is kept; any time for one that is not.
+    pub(super) fn journal_time(&mut self, event_loop: &mut Loop<H>) -> Duration {
+        match self.journal.is_enabled() {
+            true => self.wall_clock(event_loop),
+            false => Duration::ZERO,
+        }
+    }
+
     /// A descriptor was closed: if the listener starved for one, it looks again.
     pub(super) fn descriptor_freed(&mut self, event_loop: &mut Loop<H>) {
-        if std::mem::take(&mut self.starved) {
+        if let Some(retry) = self.starved.take() {
+            event_loop.cancel(retry);
+            self.accept_soon(event_loop);
+        }
+    }
+
+    fn accept_soon(&mut self, event_loop: &mut Loop<H>) {
+        if !std::mem::replace(&mut self.accept_queued, true) {
             event_loop.call_soon(Callback::Accept);
         }
     }
 
     /// While stopping: ends the loop once nothing is owed to anyone.
     pub(super) fn stop_if_done(&mut self, event_loop: &mut Loop<H>) {
-        if self.stopping && self.connections.inbound_tokens().is_empty() && self.links_are_flushed()
-        {
+        if self.stopping && self.connections.inbound_len() == 0 && self.links_are_flushed() {
             event_loop.stop();
         }
     }
 
     fn ready(&mut self, event_loop: &mut Loop<H>, token: Token, readiness: Readiness) {
         if token == LISTENER {
-            return self.accept(event_loop);
+            // A callback that is queued already will take what this event tells of.
+            if !self.accept_queued {
+                self.accept(event_loop);
+            }
+            return;
         }
         match self.connections.get_mut(token) {
             Some(Connection::Inbound(inbound)) => {
@@ -195,17 +225,17 @@ impl<H: Host> Node<H> {
                 }
             }
         }
-        if taken == ACCEPT_BUDGET {
-            event_loop.call_soon(Callback::Accept);
-        }
         self.listener = Some(listener);
+        if taken == ACCEPT_BUDGET {
+            self.accept_soon(event_loop);
+        }
     }
 
     /// One timer, however many accepts failed.
     fn starve(&mut self, event_loop: &mut Loop<H>) {
-        if !std::mem::replace(&mut self.starved, true) {
-            event_loop.call_later(ACCEPT_RETRY_DELAY, Callback::AcceptRetry);
-        }
+        self.starved.get_or_insert_with(|| {
+            event_loop.call_later(ACCEPT_RETRY_DELAY, Callback::AcceptRetry)
+        });
     }
 
     fn admit(
@@ -238,7 +268,7 @@ impl<H: Host> Node<H> {
         match number {
             SIGHUP => match event_loop.world.reopen_journal() {
                 Ok(()) => {
-                    self.journal.reopened();
+                    self.journal.opened(event_loop.world.journal_size());
                     self.notice(
                         event_loop,
                         Who::Server,
@@ -308,10 +338,13 @@ impl<H: Host> Application<H> for Node<H> {
                 Some(Connection::Link(_)) => self.link_again(event_loop, token),
                 None => {}
             },
-            Callback::Accept => self.accept(event_loop),
-            Callback::AcceptRetry => {
-                self.starved = false;
+            Callback::Accept => {
+                self.accept_queued = false;
                 self.accept(event_loop);
+            }
+            Callback::AcceptRetry => {
+                self.starved = None;
+                self.accept_soon(event_loop);
             }
             Callback::Deadline(token) => self.inbound_deadline(event_loop, token),
             Callback::Redial(index) => self.dial(event_loop, index),
@@ -322,6 +355,9 @@ impl<H: Host> Application<H> for Node<H> {
         }
         if self.turn.is_full() {
             self.flush(event_loop);
+        }
+        if self.journal.is_filling() {
+            self.journal.flush(&mut event_loop.world);
         }
         Ok(())
     }

@@ -5,6 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use super::short;
+
 /// How long a test waits for an answer before it calls it missing.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -106,7 +108,7 @@ impl Client {
             Err(why) => panic!(
                 "{}: a line was due, but {why:?} after {:?}",
                 self.address,
-                latin1(self.pending())
+                short(&latin1(self.pending()))
             ),
         }
     }
@@ -126,8 +128,9 @@ impl Client {
         let at = self.line();
         assert!(
             at.starts_with("AT "),
-            "{}: no AT line but {at:?}",
-            self.address
+            "{}: no AT line but {:?}",
+            self.address,
+            short(&at)
         );
         match self.try_until(b"\n\n", PATIENCE) {
             Ok(mut json) => {
@@ -138,7 +141,7 @@ impl Client {
             Err(why) => panic!(
                 "{}: JSON and a blank line were due after {at:?}, but {why:?} after {:?}",
                 self.address,
-                latin1(self.pending())
+                short(&latin1(self.pending()))
             ),
         }
     }
@@ -206,7 +209,7 @@ impl Client {
             Some(Quiet::Timeout),
             "{}: silence was due, not {:?}",
             self.address,
-            latin1(self.pending())
+            short(&latin1(self.pending()))
         );
     }
 

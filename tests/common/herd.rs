@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Client, Fake, UCLA, now, unique, wait_for, wait_until};
+use super::{Client, Fake, UCLA, now, short, unique, wait_for, wait_until};
 
 /// The five servers of the course.
 pub const NAMES: [&str; 5] = ["Bailey", "Bona", "Campbell", "Clark", "Jaquez"];
@@ -295,7 +295,7 @@ impl Herd {
 
     /// Waits until a server answers exactly this AT line for the id.
     pub fn wait_holds(&self, name: &str, id: &str, line: &str) {
-        let what = format!("{name} holds {line:?}");
+        let what = format!("{name} holds {:?}", short(line));
         wait_until(super::PATIENCE, &what, || {
             self.holds(name, id).as_deref() == Some(line)
         });
@@ -397,6 +397,7 @@ impl Herd {
                 let lines: Vec<&str> = text.lines().collect();
                 let tail = &lines[lines.len().saturating_sub(12)..];
                 if !tail.is_empty() {
+                    let tail: Vec<String> = tail.iter().map(|line| short(line)).collect();
                     eprintln!("--- the end of {name}.{kind}\n{}", tail.join("\n"));
                 }
             }

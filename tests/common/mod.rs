@@ -39,6 +39,15 @@ pub fn wait_until(deadline: Duration, what: &str, mut holds: impl FnMut() -> boo
     wait_for(deadline, what, || holds().then_some(()));
 }
 
+/// So much of a text as a message about a failure needs.
+pub fn short(text: &str) -> String {
+    const ENOUGH: usize = 240;
+    match text.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{}… ({} bytes)", &text[..end], text.len()),
+        None => text.to_string(),
+    }
+}
+
 /// An id that no other call of this test program gets.
 pub fn unique(stem: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -68,6 +68,7 @@ class Player:
         self.order = {}
         self.arrivals = []
         self.handler_fails = False
+        self.running = None
         self.loop = asyncio.SelectorEventLoop(Selector(self))
         self.loop.time = lambda: self.now
         # The clock counts in whole numbers, so any fraction of one resolves them.
@@ -89,6 +90,7 @@ class Player:
     def call(self, name):
         """The callback of all handles."""
         self.print(name)
+        self.running = name
         self.block(name)
 
     def block(self, name):
@@ -98,7 +100,8 @@ class Player:
                 getattr(self, "do_" + verb.replace("-", "_"))(*arguments)
 
     def exception_handler(self, loop, context):
-        (name,) = context["handle"]._args
+        # A handle that was cancelled, if only by its own callback, has forgotten its arguments.
+        (name,) = context["handle"]._args or [self.running]
         self.print("handler({} in {})".format(context["exception"], name))
         if self.handler_fails:
             raise RuntimeError("the handler fails too")

@@ -32,7 +32,7 @@ struct Step {
 pub struct Played {
     /// Scenario, iteration, callback.
     pub lines: Vec<String>,
-    /// Whether two timers had the same deadline, so that asyncio leaves their order open.
+    /// Whether two timers waited for the same deadline, so that asyncio leaves their order open.
     pub ties: bool,
 }
 
@@ -198,7 +198,7 @@ impl Player<'_> {
             ["later", delay, name] => self.later(event_loop, seconds(delay), name),
             ["at", when, name] => {
                 let when = seconds(when);
-                self.note_deadline(when);
+                self.note_deadline(event_loop, when);
                 let handle = event_loop.call_at(when, Call::Block(name.into()));
                 self.handles.insert(name.to_string(), handle);
             }
@@ -259,13 +259,16 @@ impl Player<'_> {
     }
 
     fn later(&mut self, event_loop: &mut Loop, delay: Duration, name: &str) {
-        self.note_deadline(event_loop.time() + delay);
+        self.note_deadline(event_loop, event_loop.time() + delay);
         let handle = event_loop.call_later(delay, Call::Block(name.into()));
         self.handles.insert(name.to_string(), handle);
     }
 
-    fn note_deadline(&mut self, when: Duration) {
-        self.played.ties |= !self.deadlines.insert(when);
+    fn note_deadline(&mut self, event_loop: &Loop, when: Duration) {
+        // A cancelled timer counts too: before or behind its equal, it leaves the heap sooner or
+        // later. Those of the past have left.
+        let again = !self.deadlines.insert(when) && when > event_loop.time();
+        self.played.ties |= again || event_loop.timers().any(|(other, ..)| other == when);
     }
 
     fn cancel(&self, event_loop: &mut Loop, name: &str) {

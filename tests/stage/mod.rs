@@ -3,6 +3,8 @@
 //! Every test crate compiles this module for itself and uses its own part of it.
 #![allow(dead_code)]
 
+pub mod recorder;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,0 +1,218 @@
+//! How long the server waits for whom, in virtual time: no test here waits for a second.
+
+use std::io;
+use std::time::Duration;
+
+use herd::config::Config;
+use herd::event_loop::EventLoop;
+use herd::herd::Roster;
+use herd::server::{
+    CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, Callback, LINGER_DEADLINE,
+    Node, UNSENT_HIGH,
+};
+use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One server without neighbours, and a client.
+struct Stage {
+    sim: Simulation<Node<SimWorld>>,
+    client: End,
+}
+
+impl Stage {
+    fn new(change: impl FnOnce(&mut Config)) -> Stage {
+        let roster = r#"{"servers": {"Solo": "127.0.0.1:1"}, "links": []}"#;
+        let mut config = Config::new(Roster::parse(roster).expect("a herd"), 0);
+        change(&mut config);
+        let mut sim = Simulation::new(1, 1, Weather::default());
+        let start = |node: &mut Node<SimWorld>,
+                     event_loop: &mut EventLoop<SimWorld, Callback>|
+         -> io::Result<()> { node.start(event_loop) };
+        sim.boot(0, Node::new(config), start).expect("boots");
+        let client = sim.net_mut().client_connect(0).expect("listens");
+        let mut stage = Stage { sim, client };
+        stage.wait(Duration::from_millis(1));
+        stage
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let now = self.sim.net().now;
+        self.sim.run_until(now + time).expect("runs");
+    }
+
+    /// Sends as much as the stream takes.
+    fn send(&mut self, text: &str) -> usize {
+        let mut sent = 0;
+        while sent < text.len() {
+            let written = self
+                .sim
+                .net_mut()
+                .write(self.client, &text.as_bytes()[sent..]);
+            match written {
+                Ok(count) => sent += count,
+                Err(_) => break,
+            }
+            // Long enough for an answer to come back.
+            self.wait(Duration::from_millis(10));
+        }
+        sent
+    }
+
+    /// What has come, and whether the stream is over.
+    fn take(&mut self) -> (String, bool) {
+        let mut text = Vec::new();
+        loop {
+            let (bytes, over) = self.sim.net_mut().client_take(self.client);
+            text.extend_from_slice(&bytes);
+            if bytes.is_empty() || over {
+                return (String::from_utf8(text).expect("UTF-8"), over);
+            }
+        }
+    }
+
+    /// The connection is open now and closed after `time`.
+    fn ends_in(&mut self, time: Duration) {
+        self.wait(time - Duration::from_millis(20));
+        assert!(!self.take().1, "closed too early");
+        self.wait(Duration::from_millis(40));
+        assert!(self.take().1, "still open");
+    }
+}
+
+#[test]
+fn an_unfinished_line_has_thirty_seconds_from_its_first_byte() {
+    let mut stage = Stage::new(|_| {});
+    stage.wait(100 * SECOND);
+    stage.send("IAMAT ki");
+    stage.wait(20 * SECOND);
+    stage.send("wi");
+    stage.ends_in(CLIENT_LINE_DEADLINE - 20 * SECOND);
+}
+
+#[test]
+fn a_finished_line_starts_the_clock_anew_and_none_stops_it() {
+    let mut stage = Stage::new(|_| {});
+    stage.send("one");
+    stage.wait(25 * SECOND);
+    stage.send("\ntwo");
+    stage.wait(25 * SECOND);
+    stage.send("\n");
+    stage.wait(10_000 * SECOND);
+    assert_eq!(stage.take(), (String::from("? one\n? two\n"), false));
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_closed_and_costs_a_bounded_amount() {
+    let mut stage = Stage::new(|_| {});
+    let line = format!("{}\n", "x".repeat(999));
+    let mut accepted = 0;
+    while stage.send(&line) == line.len() {
+        accepted += line.len();
+        assert!(accepted < 1 << 20, "it reads on and on");
+    }
+    // What waits: the window each way, what is unsent, and what was read and not yet answered.
+    let windows = 2 * Weather::default().window;
+    assert!(accepted > UNSENT_HIGH, "{accepted}");
+    assert!(accepted < 3 * UNSENT_HIGH + windows, "{accepted}");
+    stage.wait(CLIENT_UNSENT_DEADLINE - SECOND);
+    let written = stage.sim.net_mut().write(stage.client, b"");
+    assert!(
+        matches!(&written, Err(error) if error.kind() == io::ErrorKind::WouldBlock),
+        "closed too early: {written:?}"
+    );
+    stage.wait(2 * SECOND);
+    while !stage.take().0.is_empty() {}
+    assert!(stage.take().1, "still open");
+}
+
+#[test]
+fn a_client_that_reads_a_little_now_and_then_is_served_to_the_end() {
+    let mut stage = Stage::new(|_| {});
+    let line = format!("{}\n", "x".repeat(999));
+    let mut sent = 0;
+    let mut received = 0;
+    for _ in 0..200 {
+        sent += stage.send(&line);
+        received += stage.sim.net_mut().client_take(stage.client).0.len();
+        stage.wait(5 * SECOND);
+    }
+    assert!(received > 0 && sent > 0);
+    assert!(!stage.take().1, "closed although it reads");
+}
+
+#[test]
+fn an_idle_client_is_closed_only_if_asked_for() {
+    let mut patient = Stage::new(|_| {});
+    patient.wait(100_000 * SECOND);
+    assert!(!patient.take().1);
+    let mut strict = Stage::new(|config| config.client_idle = 10 * SECOND);
+    strict.wait(8 * SECOND);
+    strict.send("HELLO\n");
+    assert_eq!(strict.take(), (String::from("? HELLO\n"), false));
+    strict.ends_in(10 * SECOND);
+}
+
+#[test]
+fn absurd_options_are_no_danger() {
+    let mut stage = Stage::new(|config| {
+        config.client_idle = Duration::from_secs(u64::MAX);
+        config.max_ahead = Duration::from_secs(u64::MAX);
+    });
+    stage.wait(SECOND);
+    stage.send("IAMAT a +1-1 9999999999\n");
+    assert!(stage.take().0.starts_with("AT Solo -"), "no answer");
+}
+
+#[test]
+fn after_our_end_a_client_has_one_second_for_its_own() {
+    let mut stage = Stage::new(|config| config.one_shot = true);
+    stage.send("HELLO\nmore that nobody reads\n");
+    let (text, over) = stage.take();
+    assert_eq!(text, "? HELLO\n");
+    assert!(over, "one answer, then the end");
+    // Until the deadline what we send is read and thrown away; after it, it is refused.
+    for (wait, refused) in [(LINGER_DEADLINE / 2, false), (LINGER_DEADLINE, true)] {
+        stage.wait(wait);
+        stage.send("x");
+        let written = stage.sim.net_mut().write(stage.client, b"x");
+        assert_eq!(written.is_err(), refused, "{written:?}");
+    }
+}
+
+/// Twenty lines a turn: with a hundred sent at once by two clients, neither waits for all of the
+/// other's.
+#[test]
+fn a_turn_answers_twenty_lines_of_a_client() {
+    let mut stage = Stage::new(|_| {});
+    let other = stage.sim.net_mut().client_connect(0).expect("listens");
+    stage.wait(Duration::from_millis(1));
+    stage.sim.net_mut().trace.keep_text();
+    let lines = "x\n".repeat(5 * CLIENT_LINES_A_TURN);
+    for client in [stage.client, other] {
+        let mut rest = lines.as_bytes();
+        while !rest.is_empty() {
+            let count = stage.sim.net_mut().write(client, rest).expect("room");
+            rest = &rest[count..];
+        }
+    }
+    stage.wait(SECOND);
+    let net = stage.sim.net();
+    let answers = |line: &&String| line.starts_with("write [") && line.contains(", 1]");
+    let turns: Vec<usize> = net
+        .trace
+        .lines()
+        .iter()
+        .filter(answers)
+        .map(|line| line.matches('x').count())
+        .collect();
+    assert_eq!(
+        turns.iter().sum::<usize>(),
+        10 * CLIENT_LINES_A_TURN,
+        "{turns:?}"
+    );
+    assert!(
+        turns.iter().all(|&lines| lines <= CLIENT_LINES_A_TURN),
+        "{turns:?}"
+    );
+}
