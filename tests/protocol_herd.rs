@@ -439,7 +439,7 @@ fn no_report_however_long_cuts_a_server_off() {
         (digits(40_000), UCLA.to_string()),
         (digits(65_000), UCLA.to_string()),
         ("5".to_string(), format!("+1.{}-1", digits(65_500))),
-        (format!("5.{}", digits(65_500)), UCLA.to_string()),
+        (format!("5.{}", digits(65_450)), UCLA.to_string()),
     ] {
         let id = unique("long");
         let line = format!("IAMAT {id} {place} {time}\n");

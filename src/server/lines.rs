@@ -11,8 +11,8 @@ use crate::places;
 
 /// Lines of one client that one turn answers; the rest wait behind everybody else's.
 pub const CLIENT_LINES_A_TURN: usize = 20;
-/// Lines of one neighbour that one turn takes: those of one full read, about.
-pub const PEER_LINES_A_TURN: usize = 1024;
+/// Lines of one neighbour that one turn takes: a dump must not hold up clients.
+pub const PEER_LINES_A_TURN: usize = 256;
 /// A line that is too long is answered with this many of its bytes.
 pub const TOO_LONG_ECHO: usize = 128;
 
