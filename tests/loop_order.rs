@@ -72,7 +72,10 @@ fn scenarios_run_as_on_asyncio() {
             None => assert_eq!(&lines, asyncio, "{name}: ours, then asyncio's"),
             Some((_, why, ours)) => {
                 assert_eq!(&lines, ours, "{name}: {why}");
-                assert_ne!(&lines, asyncio, "{name} differs no more: strike it from OURS");
+                assert_ne!(
+                    &lines, asyncio,
+                    "{name} differs no more: strike it from OURS"
+                );
             }
         }
     }
