@@ -35,7 +35,7 @@ fn handshakes_in_pieces_of_any_size() {
             );
             // Before the handshake: it waits, and goes out with its last flight.
             pair.client.send(b"ask").expect("open");
-            assert!(pair.to_server() > 0);
+            assert!(pair.client_says() > 0);
             assert_eq!(pair.client.state(), TlsState::DoHandshake);
 
             assert_eq!(pair.settle(), Ok(()), "{name} by {piece}");
@@ -181,7 +181,7 @@ fn our_close_is_the_last_thing_said() {
         pair.client.close();
         assert_eq!(pair.client.state(), TlsState::Flushing);
         assert_eq!(pair.client.send(b"more"), Err(TlsError::Closed));
-        pair.to_server();
+        pair.client_says();
         assert_eq!(pair.client.state(), TlsState::Shutdown);
         assert_eq!(pair.server_heard, b"ask", "{name}");
         let io = pair.server.process_new_packets().expect("no fault");
@@ -197,7 +197,7 @@ fn our_close_is_the_last_thing_said() {
             assert_eq!(pair.client.receive(bytes, &mut pair.client_heard), Ok(()));
         }
         pair.client.close();
-        assert_eq!(pair.to_server(), 0);
+        assert_eq!(pair.client_says(), 0);
         assert_eq!(pair.client_heard, b"");
         assert!(!pair.client.at_end());
         assert_eq!(pair.client.end_of_stream(), Ok(()));
@@ -208,7 +208,7 @@ fn our_close_is_the_last_thing_said() {
             pair.client.receive(b"x", &mut Vec::new()),
             Err(TlsError::Closed)
         );
-        assert_eq!(pair.to_server(), 0);
+        assert_eq!(pair.client_says(), 0);
     }
 }
 
@@ -228,7 +228,7 @@ fn the_servers_close_is_answered_and_clean() {
         assert_eq!(pair.client.send(b"more"), Err(TlsError::Closed));
         // The socket may end before our answer is taken: it stays to be sent.
         assert_eq!(pair.client.end_of_stream(), Ok(()));
-        assert!(pair.to_server() > 0);
+        assert!(pair.client_says() > 0);
         let io = pair.server.process_new_packets().expect("no fault");
         assert!(io.peer_has_closed(), "{name}");
     }
@@ -266,13 +266,13 @@ fn a_handshake_called_off_says_nothing_more() {
     let client = authority.trusted().engine(HOST).expect("a host");
     let mut pair = Pair::new(client, &authority.server(VERSIONS[0].1));
     pair.client.send(b"ask").expect("open");
-    pair.to_server();
+    pair.client_says();
     let flight = pair.take_from_server();
     pair.client
         .receive(&flight, &mut Vec::new())
         .expect("good records");
     assert_eq!(pair.client.state(), TlsState::DoHandshake);
     pair.client.close();
-    assert_eq!(pair.to_server(), 0);
+    assert_eq!(pair.client_says(), 0);
     assert_eq!(pair.client.end_of_stream(), Ok(()));
 }

@@ -116,11 +116,11 @@ impl Pair {
     /// Moves bytes both ways until neither side has any left.
     pub fn settle(&mut self) -> Result<(), TlsError> {
         loop {
-            let there = self.to_server();
+            let there = self.client_says();
             let back = self.take_from_server();
             for piece in back.chunks(self.piece) {
                 if let Err(error) = self.client.receive(piece, &mut self.client_heard) {
-                    self.to_server();
+                    self.client_says();
                     return Err(error);
                 }
             }
@@ -140,7 +140,7 @@ impl Pair {
     }
 
     /// Moves what the client wants to say; how much it was.
-    pub fn to_server(&mut self) -> usize {
+    pub fn client_says(&mut self) -> usize {
         let mut out = Vec::new();
         self.client.output(&mut out);
         for piece in out.chunks(self.piece) {

@@ -73,7 +73,7 @@ fn over_the_limit() {
         let long = [23, 3, 3, 0x48, 1];
         let heard = &mut pair.client_heard;
         assert_eq!(pair.client.receive(&long, heard), Err(TlsError::TooLong));
-        pair.to_server();
+        pair.client_says();
         let alert = Error::AlertReceived(AlertDescription::DecodeError);
         assert_eq!(pair.server_failed, Some(alert));
     }
@@ -96,7 +96,7 @@ fn a_forged_record_ends_it_but_what_came_before_counts() {
             ))
         );
         assert_eq!(pair.client_heard, b"answer");
-        pair.to_server();
+        pair.client_says();
         let alert = Error::AlertReceived(AlertDescription::BadRecordMac);
         assert_eq!(pair.server_failed, Some(alert));
     }
@@ -158,11 +158,11 @@ proptest! {
         let authority = Authority::new("An authority");
         let client = authority.trusted().engine(HOST).expect("a host");
         let mut pair = Pair::new(client, &authority.server(version));
-        pair.to_server();
+        pair.client_says();
         let mut flight = pair.take_from_server();
         *at.get_mut(&mut flight) ^= 1 << bit;
         let _ = pair.client.receive(&flight, &mut pair.client_heard);
-        pair.to_server();
+        pair.client_says();
         prop_assert!(pair.client_heard.is_empty());
     }
 }

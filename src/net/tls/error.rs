@@ -23,7 +23,8 @@ pub enum TlsError {
     /// The certificate claims an issuer who did not sign it, or the handshake's own signature is
     /// wrong.
     BadSignature,
-    /// The certificate is an authority's own, and may issue but not serve.
+    /// The certificate is an authority's own, and may issue but not serve: a self-signed one, as
+    /// `openssl req -x509` makes it, even where it is trusted.
     AuthorityAsServer,
     /// Anything else about the certificate.
     Certificate(String),
@@ -106,7 +107,9 @@ impl fmt::Display for TlsError {
             TlsError::UnknownIssuer => "the certificate's issuer is unknown, or it is self-signed",
             TlsError::WrongKeyUsage => "the certificate is not for servers (key usage)",
             TlsError::BadSignature => "the certificate or the handshake has a bad signature",
-            TlsError::AuthorityAsServer => "the certificate is an authority's, not a server's",
+            TlsError::AuthorityAsServer => {
+                "the certificate is self-signed or an authority's, not a server's"
+            }
             TlsError::Certificate(what) => return write!(f, "the certificate is bad: {what}"),
             TlsError::Version => "the server speaks neither TLS 1.2 nor 1.3",
             TlsError::Alert(code) => {

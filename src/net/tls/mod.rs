@@ -125,6 +125,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(debug_assertions)]
     #[should_panic(expected = "Wrapped to DoHandshake")]
     fn an_illegal_move_is_found_in_a_debug_build() {
         Wrapped.clone().enter(DoHandshake);
