@@ -5,6 +5,7 @@ mod connect;
 mod lines;
 mod listen;
 mod network;
+mod tls;
 mod transport;
 
 pub use buffer::Buffer;
@@ -12,4 +13,5 @@ pub use connect::{BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT
 pub use lines::{LINE_MAX, Next, next_line};
 pub use listen::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, accept};
 pub use network::{Host, Network, out_of_descriptors};
+pub use tls::{PlainEngine, RustlsEngine, TlsClientConfig, TlsEngine, TlsError, TlsState};
 pub use transport::{Read, Transport};
