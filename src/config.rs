@@ -3,9 +3,23 @@
 use std::time::Duration;
 
 use crate::herd::{RECORDS_MAX, Roster, Ties};
+use crate::places::{Api, Endpoint, FieldMask, Key};
 
 /// Connections of clients and neighbours that one server holds, unless told otherwise.
 pub const CONNECTIONS_MAX: usize = 65_536;
+
+/// Where WHATSAT's places come from, if not from the embedded gazetteer.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Which of Google's APIs is spoken.
+    pub api: Api,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Without one, none is sent.
+    pub key: Option<Key>,
+    /// What the new API is asked for.
+    pub field_mask: FieldMask,
+}
 
 /// One server's configuration.
 #[derive(Clone, Debug)]
@@ -30,6 +44,8 @@ pub struct Config {
     pub max_connections: usize,
     /// Close a client that sent no command for this long; zero: never.
     pub client_idle: Duration,
+    /// Who is asked for places; `None`: the embedded gazetteer.
+    pub upstream: Option<Upstream>,
     /// How the table joins reports with equal times. Only experiments change it.
     pub ties: Ties,
 }
@@ -48,6 +64,7 @@ impl Config {
             max_records: RECORDS_MAX,
             max_connections: CONNECTIONS_MAX,
             client_idle: Duration::ZERO,
+            upstream: None,
             ties: Ties::TotalOrder,
         }
     }

@@ -1,6 +1,7 @@
 //! `herd NAME` runs one server, `herd --all` the whole herd.
 
 mod all;
+mod google;
 mod options;
 
 use std::io::{self, Read, Write};
@@ -59,6 +60,9 @@ fn run(one: One) -> Result<bool, String> {
         Ok(world)
     };
     let mut world = world().map_err(|error| format!("{name} cannot start: {error}"))?;
+    if let Some(tls) = &one.tls {
+        world.use_tls(tls.clone());
+    }
     if let Some(path) = &one.log {
         world.open_journal(path).map_err(|error| {
             format!(
@@ -92,9 +96,13 @@ fn run(one: One) -> Result<bool, String> {
 
 /// What a user should know before relying on this server.
 fn warnings(one: &One) -> Vec<String> {
-    let mut warnings = vec![String::from(
-        "no Google Places key: WHATSAT is answered from the embedded gazetteer (GeoNames, CC BY 4.0)",
-    )];
+    let mut warnings = Vec::new();
+    if one.config.upstream.is_none() {
+        warnings.push(String::from(
+            "no Google Places key: WHATSAT is answered from the embedded gazetteer \
+             (GeoNames, CC BY 4.0)",
+        ));
+    }
     let roster = &one.config.roster;
     let me = &roster.servers[one.config.me];
     if !me.address.ip().is_loopback() {

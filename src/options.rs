@@ -6,6 +6,9 @@ use std::time::Duration;
 use getopts::{Matches, Options};
 use herd::config::{CONNECTIONS_MAX, Config};
 use herd::herd::{RECORDS_MAX, Roster};
+use herd::net::TlsClientConfig;
+
+use crate::google;
 
 /// What the command line asks for.
 pub enum Task {
@@ -28,6 +31,8 @@ pub struct One {
     pub config: Config,
     /// Where its journal goes.
     pub log: Option<PathBuf>,
+    /// How connections to Places are secured, if there are any.
+    pub tls: Option<TlsClientConfig>,
     /// Stop when standard input ends.
     pub until_stdin_ends: bool,
 }
@@ -39,7 +44,11 @@ fn options() -> Options {
         .optopt("", "herd", "the herd: {\"servers\": {NAME: ADDRESS, ...}, \"links\": [[NAME, NAME], ...], \"course\": [NAME, ...]} (default: the five of the course, on ports 10000 to 10004)", "FILE")
         .optopt("", "log", "the journal (default: NAME.log here; none: no journal)", "FILE")
         .optopt("", "max-log", "stop the journal at this size (default 0: no limit)", "BYTES")
-        .optopt("", "places", "who answers WHATSAT: offline, the embedded gazetteer (default)", "offline|legacy|new")
+        .optopt("", "places", "who answers WHATSAT: the embedded gazetteer, or one of Google's APIs (default: legacy if there is a key, else offline)", "offline|legacy|new")
+        .optopt("", "places-url", "ask this base instead of Google; then no key is needed", "URL")
+        .optopt("", "ca-file", "one more root that may vouch for Places, in PEM", "FILE")
+        .optopt("", "key-file", "Google's key, in a file that only its owner can read (default: the variable GOOGLE_PLACES_API_KEY)", "FILE")
+        .optopt("", "field-mask", "fields that the new API is asked for; they set its price", "MASK")
         .optflag("", "one-shot", "close a client's connection after one answer")
         .optflag("", "no-catch-up", "do not send the table when a link comes up, so that a partition leaves its mark")
         .optopt("", "max-ahead", "refuse an IAMAT whose time is further ahead of ours (default 0: none)", "SECONDS")
@@ -69,15 +78,8 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     if matches.opt_present("version") {
         return Ok(Task::Print(format!("herd {}\n", env!("CARGO_PKG_VERSION"))));
     }
-    match matches.opt_str("places").as_deref() {
-        None | Some("offline") => {}
-        Some(mode @ ("legacy" | "new")) => {
-            return Err(format!(
-                "--places {mode} is not built yet; expected offline"
-            ));
-        }
-        Some(mode) => return Err(format!("--places {mode}: expected offline, legacy or new")),
-    }
+    let upstream = google::upstream(&matches)?;
+    let tls = google::tls(&matches, upstream.is_some())?;
     let roster = roster(&matches)?;
     if matches.opt_present("all") {
         return all(&matches, roster);
@@ -99,7 +101,11 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
         Some(file) => Some(PathBuf::from(file)),
     };
     Ok(Task::One(Box::new(One {
-        config: config(&matches, Config::new(roster, me), log.is_some())?,
+        config: Config {
+            upstream,
+            ..config(&matches, Config::new(roster, me), log.is_some())?
+        },
+        tls,
         log,
         until_stdin_ends: matches.opt_present("until-stdin-ends"),
     })))
@@ -138,6 +144,10 @@ fn all(matches: &Matches, roster: Roster) -> Result<Task, String> {
         "log",
         "max-log",
         "places",
+        "places-url",
+        "ca-file",
+        "key-file",
+        "field-mask",
         "max-ahead",
         "max-records",
         "max-connections",

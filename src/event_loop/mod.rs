@@ -43,6 +43,8 @@ pub trait Callback: Clone + fmt::Debug {
     fn ready(token: Token, readiness: Readiness) -> Self;
     /// A signal arrived. (asyncio: `add_signal_handler`.)
     fn signal(number: i32) -> Self;
+    /// A blocking job is done, by the number under which it was asked for.
+    fn done(job: u64) -> Self;
 }
 
 /// What went wrong in a callback, and where. (asyncio: the context of `call_exception_handler`.)
@@ -425,6 +427,9 @@ impl<W: World, C: Callback> EventLoop<W, C> {
                 }
                 Event::Signal(number) => {
                     self.enqueue(C::signal(number), Origin::Signal, here);
+                }
+                Event::Done(job) => {
+                    self.enqueue(C::done(job), Origin::Thread, here);
                 }
                 Event::Woken => {
                     for callback in self.remote.drain() {

@@ -94,6 +94,8 @@ pub enum Event {
     Signal(i32),
     /// Another thread woke the poll: the inbox has something.
     Woken,
+    /// A blocking job that was asked of the world is done, by its number.
+    Done(u64),
 }
 
 /// Wakes a sleeping poll from another thread. (asyncio: `_write_to_self`.)

@@ -24,6 +24,11 @@ impl<'a> Position<'a> {
         self.0
     }
 
+    /// Latitude and longitude as they were written.
+    pub fn halves(&self) -> (&'a [u8], &'a [u8]) {
+        halves(self.0)
+    }
+
     /// Latitude and longitude in degrees, as near as an f64 comes: for measuring distances.
     pub fn degrees(&self) -> (f64, f64) {
         let number = |text: &[u8]| -> f64 {

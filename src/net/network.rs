@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::tls::TlsEngine;
 use crate::event_loop::{Token, World};
 
 /// Sockets. All calls return at once; [`io::ErrorKind::WouldBlock`] means that an event will tell.
@@ -14,6 +15,24 @@ pub trait Network: World {
     type Listener;
     /// A connected or connecting stream.
     type Stream;
+    /// The client's side of a TLS connection.
+    type Tls: TlsEngine;
+
+    /// Starts to resolve a name; [`Event::Done`](crate::event_loop::Event::Done) with `job` tells
+    /// that [`Network::resolved`] has the answer. It may take for ever: a resolver can hang.
+    ///
+    /// # Errors
+    /// Too many names are being resolved.
+    fn resolve(&mut self, host: &str, port: u16, job: u64) -> io::Result<()>;
+
+    /// Takes the answer of a job that is done: at least one address, or why there is none.
+    fn resolved(&mut self, job: u64) -> Option<Result<Vec<SocketAddr>, String>>;
+
+    /// A TLS engine for one connection to `host`, a name or an address.
+    ///
+    /// # Errors
+    /// In words: the host is no name that a certificate could bear, or there is no TLS here.
+    fn tls(&mut self, host: &str) -> Result<Self::Tls, String>;
 
     /// Listens on `address`; connections that wait are told as readable events for `token`.
     ///

@@ -4,26 +4,30 @@ use slab::Slab;
 
 use super::inbound::Inbound;
 use super::link::Link;
+use super::upstream::Upstream;
 use crate::event_loop::Token;
+use crate::net::Network;
 
 /// One connection: a state machine of its kind.
-pub enum Connection<S> {
+pub enum Connection<N: Network> {
     /// Accepted: a client, or a neighbour once it has greeted.
-    Inbound(Inbound<S>),
+    Inbound(Inbound<N::Stream>),
     /// Dialled: our link to a neighbour. Boxed, since there are few and they are large.
-    Link(Box<Link<S>>),
+    Link(Box<Link<N::Stream>>),
+    /// Dialled: a connection to Places. Boxed: a TLS session alone is a thousand bytes.
+    Upstream(Box<Upstream<N::Stream, N::Tls>>),
 }
 
 /// All connections of a server, under tokens that never name two of them.
-pub struct Connections<S> {
-    slab: Slab<(u32, Connection<S>)>,
+pub struct Connections<N: Network> {
+    slab: Slab<(u32, Connection<N>)>,
     inbound: usize,
     next_generation: u32,
 }
 
-impl<S> Connections<S> {
+impl<N: Network> Connections<N> {
     /// An empty table.
-    pub fn new() -> Connections<S> {
+    pub fn new() -> Connections<N> {
         Connections {
             slab: Slab::new(),
             inbound: 0,
@@ -50,7 +54,7 @@ impl<S> Connections<S> {
     }
 
     /// Adds a connection under [`next_token`](Connections::next_token).
-    pub fn insert(&mut self, connection: Connection<S>) -> Token {
+    pub fn insert(&mut self, connection: Connection<N>) -> Token {
         let token = self.next_token();
         self.inbound += usize::from(matches!(connection, Connection::Inbound(_)));
         self.slab.insert((token.generation, connection));
@@ -60,7 +64,7 @@ impl<S> Connections<S> {
     }
 
     /// The connection, unless it is closed.
-    pub fn get_mut(&mut self, token: Token) -> Option<&mut Connection<S>> {
+    pub fn get_mut(&mut self, token: Token) -> Option<&mut Connection<N>> {
         match self.slab.get_mut(token.index as usize) {
             Some((generation, connection)) if *generation == token.generation => Some(connection),
             _ => None,
@@ -68,23 +72,31 @@ impl<S> Connections<S> {
     }
 
     /// The connection, if it is an accepted one.
-    pub fn inbound(&mut self, token: Token) -> Option<&mut Inbound<S>> {
+    pub fn inbound(&mut self, token: Token) -> Option<&mut Inbound<N::Stream>> {
         match self.get_mut(token)? {
             Connection::Inbound(inbound) => Some(inbound),
-            Connection::Link(_) => None,
+            _ => None,
         }
     }
 
     /// The connection, if it is a link.
-    pub fn link(&mut self, token: Token) -> Option<&mut Link<S>> {
+    pub fn link(&mut self, token: Token) -> Option<&mut Link<N::Stream>> {
         match self.get_mut(token)? {
             Connection::Link(link) => Some(link),
-            Connection::Inbound(_) => None,
+            _ => None,
+        }
+    }
+
+    /// The connection, if it is one to Places.
+    pub fn upstream(&mut self, token: Token) -> Option<&mut Upstream<N::Stream, N::Tls>> {
+        match self.get_mut(token)? {
+            Connection::Upstream(upstream) => Some(upstream),
+            _ => None,
         }
     }
 
     /// The link, to look at.
-    pub fn get_link(&self, token: Token) -> Option<&Link<S>> {
+    pub fn get_link(&self, token: Token) -> Option<&Link<N::Stream>> {
         match self.slab.get(token.index as usize)? {
             (generation, Connection::Link(link)) if *generation == token.generation => Some(link),
             _ => None,
@@ -92,7 +104,7 @@ impl<S> Connections<S> {
     }
 
     /// Takes a connection out.
-    pub fn remove(&mut self, token: Token) -> Option<Connection<S>> {
+    pub fn remove(&mut self, token: Token) -> Option<Connection<N>> {
         self.get_mut(token)?;
         let (_, connection) = self.slab.try_remove(token.index as usize)?;
         self.inbound -= usize::from(matches!(connection, Connection::Inbound(_)));
@@ -101,7 +113,7 @@ impl<S> Connections<S> {
 
     /// The tokens of all accepted connections.
     pub fn inbound_tokens(&self) -> Vec<Token> {
-        let inbound = |(index, (generation, connection)): (usize, &(u32, Connection<S>))| {
+        let inbound = |(index, (generation, connection)): (usize, &(u32, Connection<N>))| {
             matches!(connection, Connection::Inbound(_)).then_some(Token {
                 index: index as u32,
                 generation: *generation,

@@ -62,6 +62,8 @@ pub struct Inbound<S> {
     again: bool,
     /// Too much is unsent to read more.
     paused: bool,
+    /// A WHATSAT waits for Places; what comes behind it waits too.
+    pub waits: bool,
     /// It had its share of this turn.
     served: bool,
     /// Made when the first is set: an idle client has none.
@@ -80,6 +82,7 @@ impl<S> Inbound<S> {
             backlogged: false,
             again: false,
             paused: false,
+            waits: false,
             served: false,
             deadlines: None,
         }
@@ -96,7 +99,7 @@ impl<S> Inbound<S> {
         }
         let unsent = self.transport.unsent();
         self.paused = unsent > UNSENT_HIGH || (self.paused && unsent > UNSENT_LOW);
-        if self.phase == Phase::Closing && unsent == 0 {
+        if self.phase == Phase::Closing && unsent == 0 && !self.waits {
             if self.transport.at_end() {
                 return Ok(true);
             }
@@ -111,7 +114,9 @@ impl<S> Inbound<S> {
     /// True if a callback would find something to do without a new event.
     fn wants_again(&self) -> bool {
         match self.phase {
-            Phase::Open => !self.paused && (self.backlogged || self.transport.may_read()),
+            Phase::Open => {
+                !self.paused && !self.waits && (self.backlogged || self.transport.may_read())
+            }
             Phase::Closing => false,
             Phase::Lingering => self.transport.may_read(),
         }
@@ -124,10 +129,12 @@ impl<S> Inbound<S> {
             && self.phase == Phase::Open
             && !self.backlogged
             && !self.paused
+            && !self.waits
             && !self.partial.is_empty();
         let unsent = self.transport.unsent() > 0;
         let linger = self.phase == Phase::Lingering;
-        let quiet = self.phase == Phase::Open && !self.paused && !self.backlogged && !unsent;
+        let busy = self.paused || self.waits || self.backlogged || unsent;
+        let quiet = self.phase == Phase::Open && !busy;
         let is_idle = client && quiet && !idle.is_zero();
         if self.deadlines.is_none() && !(line || unsent || linger || is_idle) {
             return;
@@ -183,7 +190,8 @@ impl<H: Host> Node<H> {
             return Ok(());
         };
         // While a callback is queued that will read, an event has nothing to add.
-        let wait = inbound.paused || inbound.again || inbound.phase == Phase::Closing;
+        let full = inbound.paused || inbound.waits;
+        let wait = full || inbound.again || inbound.phase == Phase::Closing;
         if wait || std::mem::replace(&mut inbound.served, true) {
             return Ok(());
         }
@@ -301,13 +309,17 @@ impl<H: Host> Node<H> {
 
     /// Reads no more commands from a connection and closes it once its answers are sent.
     pub(super) fn finish_inbound(&mut self, token: Token) {
-        if let Some(inbound) = self.connections.inbound(token) {
-            if inbound.phase == Phase::Open {
-                inbound.phase = Phase::Closing;
-                inbound.partial = Buffer::default();
-                inbound.backlogged = false;
-            }
-            self.turn.touch(token, self.turn.out.len());
+        self.close_after_answer(token);
+        self.turn.touch(token, self.turn.out.len());
+    }
+
+    /// The same, for a connection that is looked after at the end of this turn anyway.
+    pub(super) fn close_after_answer(&mut self, token: Token) {
+        let open = |inbound: &&mut Inbound<H::Stream>| inbound.phase == Phase::Open;
+        if let Some(inbound) = self.connections.inbound(token).filter(open) {
+            inbound.phase = Phase::Closing;
+            inbound.partial = Buffer::default();
+            inbound.backlogged = false;
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Who<'a> {
     Client(Token),
     /// A neighbour, on a connection.
     Peer(Token, &'a str),
+    /// Places, by the number of the question.
+    Places(u64),
     /// A neighbour, between connections.
     NoLink(&'a str),
 }
@@ -38,6 +40,7 @@ impl fmt::Display for Who<'_> {
             Who::Server => f.write_str("- server"),
             Who::Client(token) => write!(f, "{token:?} client"),
             Who::Peer(token, name) => write!(f, "{token:?} peer {name}"),
+            Who::Places(number) => write!(f, "- places {number}"),
             Who::NoLink(name) => write!(f, "- peer {name}"),
         }
     }

@@ -3,6 +3,7 @@
 use super::Loop;
 use super::inbound::{Role, UNSENT_HIGH};
 use super::journal::Who;
+use super::lookup::{Inquiry, Waiter};
 use super::node::Node;
 use crate::event_loop::Token;
 use crate::herd::{At, Command, Heard, Question, Report, Taken};
@@ -88,6 +89,16 @@ impl<H: Host> Node<H> {
             };
             used = (used + line.len() + 1).min(input.len());
             self.line(event_loop, token, role, line);
+            if self
+                .connections
+                .inbound(token)
+                .is_some_and(|inbound| inbound.waits)
+            {
+                return Progress {
+                    used,
+                    then: Then::Later,
+                };
+            }
             if self.config.one_shot && role == Role::Client && self.turn.out.len() > start {
                 return Progress {
                     used,
@@ -152,6 +163,18 @@ impl<H: Host> Node<H> {
         let (Some(line), Some(at)) = (store.line(position), store.at(position)) else {
             return false;
         };
+        if self.lookups.is_some() {
+            let (latitude, longitude) = at.report.position.halves();
+            let inquiry = Inquiry {
+                latitude: latitude.to_vec(),
+                longitude: longitude.to_vec(),
+                radius_metres: question.radius_metres,
+                bound: question.bound,
+            };
+            let (at, bound) = (line.to_vec(), question.bound);
+            self.ask(event_loop, Waiter { token, at, bound }, inquiry);
+            return true;
+        }
         let (latitude, longitude) = at.report.position.degrees();
         let start = self.turn.out.len();
         self.turn.out.extend_from_slice(line);
@@ -230,7 +253,7 @@ impl<H: Host> Node<H> {
     }
 
     /// Journals an answer that stands in the turn's buffer, and how much JSON follows it.
-    fn journal_answer(
+    pub(super) fn journal_answer(
         &mut self,
         event_loop: &mut Loop<H>,
         token: Token,

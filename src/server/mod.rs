@@ -1,22 +1,31 @@
 //! One server of the herd: the only floor that knows both sockets and herd. Generic over its
 //! world, so that the binary, the simulator and a replay run the same code.
 
+mod asking;
+mod breaker;
 mod connections;
 mod deadlines;
 mod inbound;
 mod journal;
 mod lines;
 mod link;
+mod lookup;
 mod node;
 mod turn;
+mod upstream;
 
 use crate::event_loop::{self, EventLoop, Readiness, Token};
 
+pub use breaker::{BREAKER_FAILURES, BREAKER_OPEN};
 pub use deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE};
 pub use inbound::{UNSENT_HIGH, UNSENT_LOW};
 pub use journal::{JOURNAL_BUFFER_MAX, Journal, Who};
 pub use lines::{CLIENT_LINES_A_TURN, PEER_LINES_A_TURN, TOO_LONG_ECHO};
 pub use link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
+pub use lookup::{
+    ADDRESSES_KEPT, CONNECT_STAGGER, HANDSHAKE_DEADLINE, LOOKUP_CONNECT_DEADLINE, LOOKUP_DEADLINE,
+    RESOLVE_DEADLINE, State, UPSTREAM_IDLE, UPSTREAM_IDLE_MAX, UPSTREAM_MAX, WAITING_MAX,
+};
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM, STOP_DEADLINE};
 pub use turn::TURN_OUTPUT_MAX;
 
@@ -42,6 +51,16 @@ pub enum Callback {
     ConnectDeadline(Token),
     /// A link has room for more of what it owes.
     Dump(Token),
+    /// Questions to Places wait for connections.
+    StartLookups,
+    /// A lookup has been in its state for too long.
+    LookupDeadline(u64),
+    /// A lookup's connect is slow: try the next address beside it.
+    NextAddress(u64),
+    /// The resolver has answered.
+    Resolved(u64),
+    /// A kept connection to Places was idle for long enough.
+    UpstreamIdle(Token),
     /// A signal arrived.
     Signal(i32),
     /// Stopping took too long.
@@ -51,6 +70,10 @@ pub enum Callback {
 impl event_loop::Callback for Callback {
     fn ready(token: Token, readiness: Readiness) -> Callback {
         Callback::Ready(token, readiness)
+    }
+
+    fn done(job: u64) -> Callback {
+        Callback::Resolved(job)
     }
 
     fn signal(number: i32) -> Callback {

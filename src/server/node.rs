@@ -9,6 +9,7 @@ use super::connections::{Connection, Connections};
 use super::inbound::Inbound;
 use super::journal::{Journal, Who};
 use super::link::{LinkState, Neighbour};
+use super::lookup::Lookups;
 use super::turn::Turn;
 use super::{Callback, Loop};
 use crate::config::Config;
@@ -42,7 +43,9 @@ const LISTENER: Token = Token {
 pub struct Node<H: Host> {
     pub(super) config: Config,
     pub(super) replica: Replica,
-    pub(super) connections: Connections<H::Stream>,
+    pub(super) connections: Connections<H>,
+    /// Questions to Places; without an upstream the gazetteer answers.
+    pub(super) lookups: Option<Lookups>,
     pub(super) neighbours: Vec<Neighbour>,
     pub(super) journal: Journal,
     pub(super) turn: Turn,
@@ -79,6 +82,7 @@ impl<H: Host> Node<H> {
                 store,
             ),
             connections: Connections::new(),
+            lookups: config.upstream.clone().map(Lookups::new),
             neighbours: neighbours.collect(),
             journal: Journal::new(config.journal, config.max_log),
             turn: Turn::default(),
@@ -191,6 +195,10 @@ impl<H: Host> Node<H> {
             Some(Connection::Link(link)) => {
                 link.transport.note(readiness);
                 self.link_ready(event_loop, token);
+            }
+            Some(Connection::Upstream(upstream)) => {
+                upstream.transport.note(readiness);
+                self.upstream_ready(event_loop, token);
             }
             // It was closed earlier in this turn.
             None => {}
@@ -336,6 +344,7 @@ impl<H: Host> Application<H> for Node<H> {
             Callback::Again(token) => match self.connections.get_mut(token) {
                 Some(Connection::Inbound(_)) => self.inbound_again(event_loop, token),
                 Some(Connection::Link(_)) => self.link_again(event_loop, token),
+                Some(Connection::Upstream(_)) => self.upstream_again(event_loop, token),
                 None => {}
             },
             Callback::Accept => {
@@ -351,7 +360,15 @@ impl<H: Host> Application<H> for Node<H> {
             Callback::ConnectDeadline(token) => self.connect_deadline(event_loop, token),
             Callback::Dump(token) => self.dump(event_loop, token),
             Callback::Signal(number) => self.signal(event_loop, number),
-            Callback::StopDeadline => event_loop.stop(),
+            Callback::StartLookups => self.start_lookups(event_loop),
+            Callback::LookupDeadline(number) => self.lookup_deadline(event_loop, number),
+            Callback::NextAddress(number) => self.try_next_address(event_loop, number),
+            Callback::Resolved(job) => self.resolved(event_loop, job),
+            Callback::UpstreamIdle(token) => self.upstream_idle(event_loop, token),
+            Callback::StopDeadline => {
+                self.fail_all_lookups(event_loop);
+                event_loop.stop();
+            }
         }
         if self.turn.is_full() {
             self.flush(event_loop);

@@ -1,20 +1,21 @@
 //! The real world: mio, the system's clocks, files and signals.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::net::{TcpListener, TcpStream, UnixStream};
 use mio::{Events, Interest, Poll, Waker};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::event_loop::{Event, Readiness, Token, Wake, World};
-use crate::net::{Host, Network};
+use crate::event_loop::{Event, Executor, Readiness, Token, Wake, World};
+use crate::net::{Host, Network, RustlsEngine, TlsClientConfig};
 
 /// Events that one poll may return.
 pub const EVENTS_MAX: usize = 1024;
@@ -52,7 +53,19 @@ pub struct OsWorld {
     signals: Vec<(i32, UnixStream)>,
     random: u64,
     journal: Option<(PathBuf, File)>,
+    tls: Option<TlsClientConfig>,
+    resolver: Resolver,
+    executor: Option<Executor>,
+    /// Filled by the executor's threads; `told` holds what the poll has told of.
+    resolved: Arc<Mutex<Vec<(u64, Answer)>>>,
+    told: BTreeMap<u64, Answer>,
 }
+
+/// What a resolver found.
+type Answer = Result<Vec<SocketAddr>, String>;
+
+/// A function that resolves a name and may block for as long as it likes.
+pub type Resolver = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
 
 struct OsWaker(Waker);
 
@@ -80,6 +93,11 @@ impl OsWorld {
             // The standard library seeds its hashers from the system.
             random: RandomState::new().hash_one(0),
             journal: None,
+            tls: None,
+            resolver: |host, port| Ok((host, port).to_socket_addrs()?.collect()),
+            executor: None,
+            resolved: Arc::default(),
+            told: BTreeMap::new(),
         })
     }
 
@@ -96,6 +114,16 @@ impl OsWorld {
             .register(&mut receiver, token, Interest::READABLE)?;
         self.signals.push((number, receiver));
         Ok(())
+    }
+
+    /// Lets connections to Places speak TLS.
+    pub fn use_tls(&mut self, config: TlsClientConfig) {
+        self.tls = Some(config);
+    }
+
+    /// Resolves names by something else than the system.
+    pub fn use_resolver(&mut self, resolver: Resolver) {
+        self.resolver = resolver;
     }
 
     /// Opens the journal's file, at its end.
@@ -158,7 +186,14 @@ impl World for OsWorld {
         let polled = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &polled {
             match event.token() {
-                WAKER => events.push(Event::Woken),
+                WAKER => {
+                    events.push(Event::Woken);
+                    let mut done = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (job, answer) in done.drain(..) {
+                        self.told.insert(job, answer);
+                        events.push(Event::Done(job));
+                    }
+                }
                 mio::Token(bits) if bits >= SIGNALS => self.drain_signal(bits - SIGNALS, events),
                 mio::Token(bits) => {
                     events.push(Event::Ready(
@@ -184,6 +219,39 @@ impl World for OsWorld {
 impl Network for OsWorld {
     type Listener = Listener;
     type Stream = TcpStream;
+    type Tls = RustlsEngine;
+
+    fn resolve(&mut self, host: &str, port: u16, job: u64) -> io::Result<()> {
+        if self.executor.is_none() {
+            self.executor = Some(Executor::start().map_err(io::Error::other)?);
+        }
+        let (resolver, host) = (self.resolver, host.to_string());
+        let (resolved, waker) = (Arc::clone(&self.resolved), Arc::clone(&self.waker));
+        let job = move || {
+            let answer = match resolver(&host, port) {
+                Ok(addresses) if addresses.is_empty() => Err(String::from("it has no address")),
+                Ok(addresses) => Ok(addresses),
+                Err(error) => Err(error.to_string()),
+            };
+            let mut done = resolved.lock().unwrap_or_else(PoisonError::into_inner);
+            done.push((job, answer));
+            drop(done);
+            waker.wake();
+        };
+        match &self.executor {
+            Some(executor) => executor.submit(job).map_err(io::Error::other),
+            None => Err(io::Error::other("no executor")),
+        }
+    }
+
+    fn resolved(&mut self, job: u64) -> Option<Answer> {
+        self.told.remove(&job)
+    }
+
+    fn tls(&mut self, host: &str) -> Result<RustlsEngine, String> {
+        let config = self.tls.as_ref().ok_or("no TLS was set up")?;
+        config.engine(host)
+    }
 
     fn listen(&mut self, address: SocketAddr, token: Token) -> io::Result<Listener> {
         let mut socket = TcpListener::bind(address)?;

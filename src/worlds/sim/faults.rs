@@ -1,6 +1,7 @@
 //! What the driver of a simulation does to its network, and the clients it plays.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::net::{Net, Port, SILENCE_NOTICED};
 use super::stream::{End, Half, Owner, Payload};
@@ -60,6 +61,27 @@ impl Net {
                 }
             }
         }
+    }
+
+    /// Tells the resolver a name. One that it was never told hangs; one without an address fails.
+    pub fn name(&mut self, host: &str, addresses: Vec<SocketAddr>) {
+        self.names.insert(host.to_string(), addresses);
+    }
+
+    /// A node asks for a name.
+    pub fn resolve(&mut self, node: usize, host: &str, job: u64) {
+        if let Some(addresses) = self.names.get(host) {
+            let answer = match addresses.is_empty() {
+                true => Err(String::from("no such name")),
+                false => Ok(addresses.clone()),
+            };
+            self.ports[node].jobs.push((job, answer));
+        }
+    }
+
+    /// What a node was told about a name.
+    pub fn resolved(&mut self, node: usize, job: u64) -> Option<Result<Vec<SocketAddr>, String>> {
+        self.ports[node].answers.remove(&job)
     }
 
     /// A client connects to a node; `None` if it does not listen.

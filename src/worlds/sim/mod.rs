@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::event_loop::{Application, Event, EventLoop, Token, Wake, World};
-use crate::net::{Host, Network};
+use crate::net::{Host, Network, PlainEngine};
 
 pub use net::{Net, Weather};
 pub use stream::End;
@@ -62,6 +62,20 @@ impl World for SimWorld {
 impl Network for SimWorld {
     type Listener = ();
     type Stream = End;
+    type Tls = PlainEngine;
+
+    fn resolve(&mut self, host: &str, _: u16, job: u64) -> io::Result<()> {
+        self.net.borrow_mut().resolve(self.node, host, job);
+        Ok(())
+    }
+
+    fn resolved(&mut self, job: u64) -> Option<Result<Vec<SocketAddr>, String>> {
+        self.net.borrow_mut().resolved(self.node, job)
+    }
+
+    fn tls(&mut self, _: &str) -> Result<PlainEngine, String> {
+        Ok(PlainEngine::new())
+    }
 
     fn listen(&mut self, address: SocketAddr, token: Token) -> io::Result<()> {
         self.net.borrow_mut().listen(self.node, address, token);

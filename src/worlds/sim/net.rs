@@ -44,6 +44,9 @@ pub(super) struct Port {
     pub address: Option<SocketAddr>,
     pub listener: Option<Token>,
     waiting: VecDeque<End>,
+    /// Names asked for, answered at the next poll.
+    pub(super) jobs: Vec<(u64, Result<Vec<SocketAddr>, String>)>,
+    pub(super) answers: BTreeMap<u64, Result<Vec<SocketAddr>, String>>,
     /// Ends and the listener (`None`) that have something new to tell: epoll's ready list.
     ready: BTreeSet<Option<End>>,
 }
@@ -70,6 +73,7 @@ pub struct Net {
     pub(super) streams: BTreeMap<usize, [Half; 2]>,
     next_stream: usize,
     pub(super) cuts: BTreeSet<(usize, usize)>,
+    pub(super) names: BTreeMap<String, Vec<SocketAddr>>,
     /// What is under way, by arrival: the end it reaches, and what. Ties in order of sending.
     agenda: BinaryHeap<Reverse<(Duration, u64, End)>>,
     payloads: BTreeMap<u64, Payload>,
@@ -88,6 +92,7 @@ impl Net {
             streams: BTreeMap::new(),
             next_stream: 0,
             cuts: BTreeSet::new(),
+            names: BTreeMap::new(),
             agenda: BinaryHeap::new(),
             payloads: BTreeMap::new(),
             sent: 0,
@@ -125,12 +130,17 @@ impl Net {
 
     /// True if a poll of `node` would bring something.
     pub fn has_events(&self, node: usize) -> bool {
-        !self.ports[node].ready.is_empty()
+        !self.ports[node].ready.is_empty() || !self.ports[node].jobs.is_empty()
     }
 
     /// What a poll of `node` brings: for each end that has something new, its state now.
     pub fn take_events(&mut self, node: usize, events: &mut Vec<Event>) {
-        let ready = std::mem::take(&mut self.ports[node].ready);
+        let port = &mut self.ports[node];
+        for (job, answer) in std::mem::take(&mut port.jobs) {
+            port.answers.insert(job, answer);
+            events.push(Event::Done(job));
+        }
+        let ready = std::mem::take(&mut port.ready);
         for end in ready {
             let event = match end {
                 None => self.ports[node]

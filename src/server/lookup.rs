@@ -1,0 +1,223 @@
+//! A question to Places, and the books about all of them.
+//!
+//! ```text
+//! Queued ─▶ Resolve ─▶ Connect ─▶ Handshake ─▶ Send ─▶ Head ─▶ Body ─▶ Done
+//!    └────────────(a kept-alive connection)────▶┘
+//! ```
+//!
+//! Every state has its deadline, and the whole has one. Each transition is one line of the journal.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::breaker::Breaker;
+use crate::config::Upstream;
+use crate::event_loop::{Handle, Token};
+use crate::places::{Api, Request};
+
+/// Clients that may wait for answers of Places; one more is told UNKNOWN_ERROR at once.
+pub const WAITING_MAX: usize = 256;
+/// Connections to Places, idle ones included.
+pub const UPSTREAM_MAX: usize = 32;
+/// Idle connections that are kept.
+pub const UPSTREAM_IDLE_MAX: usize = 4;
+/// An idle connection is kept this long.
+pub const UPSTREAM_IDLE: Duration = Duration::from_secs(30);
+/// A lookup may take this long in all.
+pub const LOOKUP_DEADLINE: Duration = Duration::from_secs(10);
+/// Resolving the name may take this long.
+pub const RESOLVE_DEADLINE: Duration = Duration::from_secs(5);
+/// Connecting may take this long.
+pub const LOOKUP_CONNECT_DEADLINE: Duration = Duration::from_secs(3);
+/// The TLS handshake may take this long. (asyncio: 60 s.)
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+/// The next address is tried after this long beside the first (RFC 8305).
+pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
+/// Addresses are used this long after the resolver last gave them, if it fails since.
+pub const ADDRESSES_KEPT: Duration = Duration::from_secs(600);
+
+/// Where a lookup is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Waits for a connection.
+    Queued,
+    /// Waits for addresses.
+    Resolve,
+    /// Connects, to one address or two.
+    Connect,
+    /// TLS is being set up.
+    Handshake,
+    /// The request goes out.
+    Send,
+    /// Waits for the end of the answer's head.
+    Head,
+    /// Waits for the end of its body.
+    Body,
+    /// Answered.
+    Done,
+}
+
+impl State {
+    /// How long a lookup may be in this state.
+    pub fn patience(self) -> Duration {
+        match self {
+            State::Resolve => RESOLVE_DEADLINE,
+            State::Connect => LOOKUP_CONNECT_DEADLINE,
+            State::Handshake => HANDSHAKE_DEADLINE,
+            _ => LOOKUP_DEADLINE,
+        }
+    }
+}
+
+/// A client that waits.
+pub struct Waiter {
+    /// Its connection.
+    pub token: Token,
+    /// The AT line that its answer begins with, LF included.
+    pub at: Vec<u8>,
+    /// How many results it wants at most.
+    pub bound: u8,
+}
+
+/// What is asked. Equal inquiries that are under way at the same time share one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inquiry {
+    /// Degrees, as the client wrote them.
+    pub latitude: Vec<u8>,
+    /// The same.
+    pub longitude: Vec<u8>,
+    /// How far around.
+    pub radius_metres: u32,
+    /// How many places; always the same for the legacy API, which cannot be asked for a number.
+    pub bound: u8,
+}
+
+impl Inquiry {
+    /// The request for it.
+    pub fn request<'a>(&'a self, upstream: &'a Upstream) -> Request<'a> {
+        Request {
+            api: upstream.api,
+            endpoint: &upstream.endpoint,
+            key: upstream.key.as_ref(),
+            field_mask: &upstream.field_mask,
+            latitude: &self.latitude,
+            longitude: &self.longitude,
+            radius_metres: self.radius_metres,
+            bound: self.bound,
+        }
+    }
+}
+
+/// One question under way.
+pub struct Lookup {
+    /// What is asked.
+    pub inquiry: Inquiry,
+    /// Who asked.
+    pub waiters: Vec<Waiter>,
+    /// Where it is.
+    pub state: State,
+    /// When it began, in loop time.
+    pub began: Duration,
+    /// The state's deadline.
+    pub deadline: Option<Handle>,
+    /// Addresses not yet tried.
+    pub addresses: VecDeque<SocketAddr>,
+    /// Connects under way.
+    pub attempts: Vec<Token>,
+    /// The timer for the next address.
+    pub stagger: Option<Handle>,
+    /// Its connection, once there is one.
+    pub connection: Option<Token>,
+    /// The connection was used before.
+    pub reused: bool,
+    /// A reused connection died under it once.
+    pub retried: bool,
+}
+
+/// All questions under way, and what they share.
+pub struct Lookups {
+    /// Whom we ask.
+    pub upstream: Upstream,
+    /// By number. Ordered, so that a run can be repeated.
+    pub table: BTreeMap<u64, Lookup>,
+    /// Those that wait for a connection.
+    pub queue: VecDeque<u64>,
+    /// Idle connections, oldest first.
+    pub idle: VecDeque<Token>,
+    /// Connections in all.
+    pub open: usize,
+    /// Spares a dead upstream.
+    pub breaker: Breaker,
+    /// The name that is being resolved: the job's number.
+    pub resolving: Option<u64>,
+    /// What the resolver last gave, and when.
+    pub last_good: Option<(Duration, Vec<SocketAddr>)>,
+    next: u64,
+}
+
+impl Lookups {
+    /// No questions yet.
+    pub fn new(upstream: Upstream) -> Lookups {
+        Lookups {
+            upstream,
+            table: BTreeMap::new(),
+            queue: VecDeque::new(),
+            idle: VecDeque::new(),
+            open: 0,
+            breaker: Breaker::default(),
+            resolving: None,
+            last_good: None,
+            next: 1,
+        }
+    }
+
+    /// Clients that wait.
+    pub fn waiting(&self) -> usize {
+        self.table.values().map(|lookup| lookup.waiters.len()).sum()
+    }
+
+    /// The number of a lookup that asks the same.
+    pub fn same(&self, inquiry: &Inquiry) -> Option<u64> {
+        let mut lookups = self.table.iter();
+        lookups
+            .find(|(_, lookup)| lookup.inquiry == *inquiry)
+            .map(|(&number, _)| number)
+    }
+
+    /// Adds a question and gives it a number.
+    pub fn add(&mut self, inquiry: Inquiry, waiter: Waiter, now: Duration) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        let lookup = Lookup {
+            inquiry,
+            waiters: vec![waiter],
+            state: State::Queued,
+            began: now,
+            deadline: None,
+            addresses: VecDeque::new(),
+            attempts: Vec::new(),
+            stagger: None,
+            connection: None,
+            reused: false,
+            retried: false,
+        };
+        self.table.insert(number, lookup);
+        self.queue.push_back(number);
+        number
+    }
+
+    /// The bound that goes into an [`Inquiry`].
+    pub fn asked_bound(&self, bound: u8) -> u8 {
+        match self.upstream.api {
+            Api::Legacy => 0,
+            Api::New => bound,
+        }
+    }
+
+    /// The addresses to use when the resolver has none to give.
+    pub fn kept_addresses(&self, now: Duration) -> Option<Vec<SocketAddr>> {
+        let (since, addresses) = self.last_good.as_ref()?;
+        (now <= *since + ADDRESSES_KEPT).then(|| addresses.clone())
+    }
+}
