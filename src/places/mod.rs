@@ -2,13 +2,21 @@
 
 mod answer;
 mod api;
+mod chunked;
 mod endpoint;
 pub mod gazetteer;
+mod head;
 mod key;
 mod request;
+mod response;
+mod response_error;
 
 pub use answer::frame;
 pub use api::{Api, DEFAULT_FIELD_MASK, FIELD_MASK_MAX, FieldMask};
+pub use chunked::{CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, TRAILERS_MAX};
 pub use endpoint::{Endpoint, URL_MAX};
+pub use head::{HEAD_MAX, HEADERS_MAX};
 pub use key::{KEY_MAX, Key};
 pub use request::Request;
+pub use response::{BODY_MAX, INTERIM_MAX, Progress, Response};
+pub use response_error::ResponseError;
