@@ -1,5 +1,10 @@
 //! The frame of a WHATSAT answer. Pure.
 
+/// What a client gets instead of Google's JSON when there is none that could be used: the legacy
+/// API's own way to say that something went wrong, and may go right next time.
+pub const UNKNOWN_ERROR: &[u8] =
+    br#"{"html_attributions":[],"results":[],"status":"UNKNOWN_ERROR"}"#;
+
 /// Frames the JSON at `out[start..]` as the protocol wants it: every run of newlines becomes one,
 /// trailing ones go, and two newlines end it. CRLF counts as a newline. Newlines inside JSON
 /// strings are escaped there, so they are not touched.
