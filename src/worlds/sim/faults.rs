@@ -68,6 +68,11 @@ impl Net {
         self.names.insert(host.to_string(), addresses);
     }
 
+    /// The resolver hangs for this name from now on.
+    pub fn forget_name(&mut self, host: &str) {
+        self.names.remove(host);
+    }
+
     /// A node asks for a name.
     pub fn resolve(&mut self, node: usize, host: &str, job: u64) {
         if let Some(addresses) = self.names.get(host) {
