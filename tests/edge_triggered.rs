@@ -15,7 +15,7 @@ use herd::event_loop::{Event, Readiness, Token, World};
 use herd::net::Network;
 use herd::worlds::os::OsWorld;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockRef, Socket, Type};
 use stage::PATIENCE;
 
 type Stream = mio::net::TcpStream;
@@ -306,6 +306,29 @@ fn wait_queue(address: SocketAddr, count: usize) {
         assert!(Instant::now() < until, "{count} connections do not come");
         std::thread::yield_now();
     }
+}
+
+/// An urgent byte is the exception to "a short read has drained the socket". Accepted sockets take
+/// it in line, so that it is not lost; but a read ends before it all the same, and no event tells of
+/// what is left. So the event itself says not to trust a short read.
+#[test]
+fn a_read_ends_before_an_urgent_byte_and_the_event_says_so() {
+    let mut world = OsWorld::new().unwrap();
+    let (mut listener, address) = listen(&mut world, A);
+    let mut peer = TcpStream::connect(address).unwrap();
+    wait_for(&mut world, A);
+    let (mut stream, _) = world.accept(&mut listener).unwrap();
+    world.register(&mut stream, B).unwrap();
+    assert_eq!(wait_for(&mut world, B), WRITABLE);
+    peer.write_all(b"ab").unwrap();
+    SockRef::from(&peer).send_out_of_band(b"c").unwrap();
+    wait_flags(&stream, PollFlags::PRI);
+    assert_eq!(wait_for(&mut world, B), READABLE | WRITABLE | READ_CLOSED);
+    let mut buffer = [0; 64];
+    assert_eq!(world.read(&mut stream, &mut buffer).unwrap(), 2);
+    assert_eq!(told(&mut world), []);
+    assert_eq!(world.read(&mut stream, &mut buffer).unwrap(), 1);
+    assert_eq!(buffer[0], b'c');
 }
 
 /// Hence a listener accepts until WouldBlock, or comes back by itself.

@@ -1,6 +1,7 @@
 //! A small fixed pool of threads for calls that block. (asyncio: `run_in_executor`.)
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -76,7 +77,8 @@ fn work(queue: &Mutex<Receiver<Job>>) {
         // The lock is held while waiting, so one idle thread waits and the others wait for it.
         let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         match job {
-            Ok(job) => job(),
+            // A job that panics has no result; the thread stays for the others.
+            Ok(job) => drop(catch_unwind(AssertUnwindSafe(job))),
             Err(_) => return,
         }
     }

@@ -243,6 +243,11 @@ impl<W: World, C: Callback> EventLoop<W, C> {
         self.stopping = true;
     }
 
+    /// True from [`stop`](EventLoop::stop) until the loop has ended: for whoever drives the turns.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
     /// Turns until [`stop`](EventLoop::stop). (asyncio: base_events.run_forever.)
     ///
     /// # Errors
@@ -406,12 +411,15 @@ impl<W: World, C: Callback> EventLoop<W, C> {
         handle
     }
 
-    fn poll_timeout(&self) -> Option<Duration> {
+    /// How long the poll may sleep. The clock is read anew for it, or a timer would be late by as
+    /// long as the last turn's callbacks took.
+    fn poll_timeout(&mut self) -> Option<Duration> {
         if !self.ready.is_empty() || self.stopping {
             return Some(Duration::ZERO);
         }
         let when = self.timers.next_deadline()?;
-        Some(when.saturating_sub(self.now).min(MAXIMUM_POLL_TIMEOUT))
+        let now = self.world.time();
+        Some(when.saturating_sub(now).min(MAXIMUM_POLL_TIMEOUT))
     }
 
     /// Turns events into handles. (asyncio: selector_events._process_events, but one handle for a

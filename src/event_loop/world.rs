@@ -53,7 +53,8 @@ impl Readiness {
     pub const READABLE: Readiness = Readiness(1);
     /// A write will not block.
     pub const WRITABLE: Readiness = Readiness(2);
-    /// The other side will send no more. What it sent before may still wait to be read.
+    /// The other side will send no more, or sent an urgent byte, at which a read stops: either way
+    /// a short read does not show that all was read.
     pub const READ_CLOSED: Readiness = Readiness(4);
 
     /// Whether all of `other` is in `self`.
@@ -106,7 +107,8 @@ pub trait Wake: Send + Sync {
 
 /// What the loop asks of its world.
 pub trait World {
-    /// Time since the loop was born. Decides things (timers); asked once a turn, after the poll.
+    /// Time since the loop was born. Decides things (timers); asked after each poll, and before one
+    /// that has a timer to wait for.
     fn time(&mut self) -> Duration;
 
     /// Waits until something is ready, at most for `timeout` (`None`: without end), and appends

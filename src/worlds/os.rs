@@ -167,8 +167,8 @@ fn readiness(event: &mio::event::Event) -> Readiness {
     if event.is_writable() || event.is_error() {
         readiness = readiness | Readiness::WRITABLE;
     }
-    if event.is_read_closed() {
-        readiness = readiness | Readiness::READ_CLOSED;
+    if event.is_read_closed() || event.is_priority() {
+        readiness = readiness | Readiness::READABLE | Readiness::READ_CLOSED;
     }
     readiness
 }
@@ -259,7 +259,7 @@ impl Network for OsWorld {
         let options = SockRef::from(&socket);
         options.set_tcp_nodelay(true)?;
         options.set_send_buffer_size(SEND_BUFFER)?;
-        // An urgent byte would end a read short of what waits behind it.
+        // An urgent byte is one like the others.
         options.set_out_of_band_inline(true)?;
         let interest = Interest::READABLE;
         self.poll
@@ -310,7 +310,8 @@ impl Network for OsWorld {
     }
 
     fn register(&mut self, stream: &mut TcpStream, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
+        // Priority: a read stops at an urgent byte, short of what waits behind it.
+        let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         self.poll
             .registry()
             .register(stream, mio_token(token), interest)
