@@ -4,7 +4,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Fake, Herd, PATIENCE, Plan, Quiet, UCLA, iamat, now, now_plus};
+use common::{Fake, Herd, PATIENCE, Plan, UCLA, iamat, now, now_plus};
 
 /// Clark by itself, with a neighbour that the test plays.
 fn clark(args: &[&str]) -> (Herd, Fake) {
