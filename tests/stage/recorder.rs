@@ -36,11 +36,17 @@ pub enum Act {
     Ready(Token, Readiness),
     /// A signal arrived.
     Signal(i32),
+    /// A blocking job is done.
+    Done(u64),
 }
 
 impl Callback for Act {
     fn ready(token: Token, readiness: Readiness) -> Act {
         Act::Ready(token, readiness)
+    }
+
+    fn done(job: u64) -> Act {
+        Act::Done(job)
     }
 
     fn signal(number: i32) -> Act {
@@ -89,6 +95,7 @@ impl Recorder {
             Act::Hold(_) => "hold",
             Act::Ready(..) => "ready",
             Act::Signal(_) => "signal",
+            Act::Done(_) => "done",
         };
         self.ran.iter().map(name).collect()
     }
@@ -105,7 +112,7 @@ impl Application<Scripted> for Recorder {
     fn call(&mut self, event_loop: &mut Loop, callback: Act) -> Result<(), Box<dyn Error>> {
         self.ran.push(callback.clone());
         match callback {
-            Act::Note(_) | Act::Hold(_) | Act::Ready(..) | Act::Signal(_) => {}
+            Act::Note(_) | Act::Hold(_) | Act::Ready(..) | Act::Signal(_) | Act::Done(_) => {}
             Act::Soon(name) => {
                 event_loop.call_soon(Act::Note(name));
             }
