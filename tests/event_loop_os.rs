@@ -37,6 +37,10 @@ impl Callback for Call {
         panic!("no socket is here: {token:?} {readiness:?}");
     }
 
+    fn done(job: u64) -> Call {
+        panic!("nobody asked for job {job}");
+    }
+
     fn signal(number: i32) -> Call {
         panic!("no signal is watched: {number}");
     }

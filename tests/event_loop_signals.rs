@@ -30,6 +30,10 @@ impl Callback for Call {
         panic!("no socket is here: {token:?} {readiness:?}");
     }
 
+    fn done(job: u64) -> Call {
+        panic!("nobody asked for job {job}");
+    }
+
     fn signal(number: i32) -> Call {
         Call::Signal(number)
     }

@@ -8,7 +8,8 @@ use std::process::Command;
 
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 500;
-/// `src` without tests and generated data.
+/// For the core: the loop, the transports, the herd, the server, the real world. Not counted are the
+/// parsers of Places, the simulation and the command line.
 const CORE_LINES_MAX: usize = 6000;
 const CRATES_MAX: usize = 30;
 
@@ -170,8 +171,16 @@ fn functions_and_files_are_short() {
 fn the_core_is_small() {
     let is_code = |(_, line): &(usize, &str)| !line.trim().is_empty();
     let count = |source: &Source| source.code().into_iter().filter(is_code).count();
-    let lines: usize = sources(&["src"]).iter().map(count).sum();
-    println!("{lines} lines of code in src, comments and unit tests not counted");
+    let core = [
+        "src/event_loop",
+        "src/net",
+        "src/herd",
+        "src/server",
+        "src/worlds",
+    ];
+    let is_core = |source: &&Source| !source.path.starts_with(root().join("src/worlds/sim"));
+    let lines: usize = sources(&core).iter().filter(is_core).map(count).sum();
+    println!("{lines} lines of code in the core, comments and unit tests not counted");
     assert!(lines <= CORE_LINES_MAX, "{lines} lines");
 }
 

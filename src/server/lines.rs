@@ -52,64 +52,41 @@ impl<H: Host> Node<H> {
             Some(inbound) => inbound.transport.unsent(),
             None => 0,
         };
-        for count in 0.. {
-            // The role is asked for anew: a greeting in this very input changes it.
-            let Some(role) = self.connections.inbound(token).map(|inbound| inbound.role) else {
-                return Progress {
-                    used,
-                    then: Then::Close,
-                };
+        let mut count = 0;
+        let then = loop {
+            // Asked for anew at each line: a greeting in this very input changes the role, and a
+            // WHATSAT may wait.
+            let Some(inbound) = self.connections.inbound(token) else {
+                break Then::Close;
             };
+            let (role, waits) = (inbound.role, inbound.waits);
             let limit = match role {
                 Role::Client => CLIENT_LINES_A_TURN,
                 Role::Neighbour(_) => PEER_LINES_A_TURN,
             };
+            let answers = self.turn.out.len() - start;
             let rest = &input[used..];
-            if rest.is_empty() {
-                break;
+            if self.config.one_shot && role == Role::Client && answers > 0 {
+                break Then::Close;
             }
-            if count >= limit || unsent + self.turn.out.len() - start > UNSENT_HIGH {
-                return Progress {
-                    used,
-                    then: Then::Later,
-                };
+            if waits || (!rest.is_empty() && (count >= limit || unsent + answers > UNSENT_HIGH)) {
+                break Then::Later;
             }
             let line = match next_line(rest) {
                 Next::Line(line) => line,
                 // Not from a neighbour: one that died may have left half a line.
-                Next::Partial if at_end && role == Role::Client => rest,
-                Next::Partial => break,
+                Next::Partial if at_end && role == Role::Client && !rest.is_empty() => rest,
+                Next::Partial => break Then::Read,
                 Next::TooLong => {
                     self.invalid(event_loop, token, role, &rest[..TOO_LONG_ECHO]);
-                    return Progress {
-                        used,
-                        then: Then::Close,
-                    };
+                    break Then::Close;
                 }
             };
             used = (used + line.len() + 1).min(input.len());
+            count += 1;
             self.line(event_loop, token, role, line);
-            if self
-                .connections
-                .inbound(token)
-                .is_some_and(|inbound| inbound.waits)
-            {
-                return Progress {
-                    used,
-                    then: Then::Later,
-                };
-            }
-            if self.config.one_shot && role == Role::Client && self.turn.out.len() > start {
-                return Progress {
-                    used,
-                    then: Then::Close,
-                };
-            }
-        }
-        Progress {
-            used,
-            then: Then::Read,
-        }
+        };
+        Progress { used, then }
     }
 
     fn line(&mut self, event_loop: &mut Loop<H>, token: Token, role: Role, line: &[u8]) {
