@@ -7,7 +7,8 @@ use super::Callback;
 use super::Loop;
 use super::journal::Who;
 use super::lookup::{
-    CONNECT_STAGGER, Inquiry, LOOKUP_DEADLINE, State, UPSTREAM_MAX, WAITING_MAX, Waiter,
+    ADDRESSES_MAX, CONNECT_STAGGER, Inquiry, LOOKUP_DEADLINE, State, UPSTREAM_MAX, WAITING_MAX,
+    Waiter,
 };
 use super::node::Node;
 use crate::event_loop::Token;
@@ -49,7 +50,7 @@ impl<H: Host> Node<H> {
         self.wait_for_places(token, true);
         self.enter(event_loop, number, State::Queued, format_args!("{shown}"));
         // Not here: a failure would answer in the middle of this client's other answers.
-        event_loop.call_soon(Callback::StartLookups);
+        self.start_lookups_soon(event_loop);
     }
 
     fn wait_for_places(&mut self, token: Token, waits: bool) {
@@ -58,7 +59,18 @@ impl<H: Host> Node<H> {
         }
     }
 
-    /// Gives connections to those that wait for one.
+    /// The same in a callback of its own, so that one lookup's end is not inside another's.
+    pub(super) fn start_lookups_soon(&mut self, event_loop: &mut Loop<H>) {
+        if self
+            .lookups
+            .as_ref()
+            .is_some_and(|all| !all.queue.is_empty())
+        {
+            event_loop.call_soon(Callback::StartLookups);
+        }
+    }
+
+    /// Gives connections to those that wait for one. [`Callback::StartLookups`].
     pub(super) fn start_lookups(&mut self, event_loop: &mut Loop<H>) {
         loop {
             let Some(lookups) = &mut self.lookups else {
@@ -161,14 +173,11 @@ impl<H: Host> Node<H> {
             return;
         };
         let now = event_loop.time();
-        let Some(lookups) = self
-            .lookups
-            .as_mut()
-            .filter(|all| all.resolving == Some(job))
-        else {
+        let Some(lookups) = &mut self.lookups else {
             return;
         };
-        lookups.resolving = None;
+        // A job that was given up may answer after all: its answer is as good.
+        lookups.resolving.take_if(|resolving| *resolving == job);
         if let Ok(addresses) = &answer {
             lookups.last_good = Some((now, addresses.clone()));
         }
@@ -209,7 +218,7 @@ impl<H: Host> Node<H> {
             .as_mut()
             .and_then(|all| all.table.get_mut(&number))
         {
-            lookup.addresses = addresses.into();
+            lookup.addresses = addresses.into_iter().take(ADDRESSES_MAX).collect();
         }
         self.try_next_address(event_loop, number);
     }
@@ -255,6 +264,8 @@ impl<H: Host> Node<H> {
         lookup.deadline = None;
         let (state, spent) = (lookup.state, event_loop.time() - lookup.began);
         if state == State::Resolve && spent < LOOKUP_DEADLINE {
+            // The next lookup asks anew: this job may never answer.
+            self.lookups.iter_mut().for_each(|all| all.resolving = None);
             return self.not_resolved(event_loop, number, "the resolver took too long");
         }
         let text = format_args!("{state:?} took too long, {} ms in all", spent.as_millis());
@@ -289,7 +300,7 @@ impl<H: Host> Node<H> {
         for waiter in waiters {
             self.deliver(event_loop, waiter, UNKNOWN_ERROR);
         }
-        self.start_lookups(event_loop);
+        self.start_lookups_soon(event_loop);
     }
 
     /// A lookup has a complete response.

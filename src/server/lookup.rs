@@ -34,6 +34,8 @@ pub const LOOKUP_CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
 /// The next address is tried after this long beside the first (RFC 8305).
 pub const CONNECT_STAGGER: Duration = Duration::from_millis(250);
+/// Addresses of one name that are tried.
+pub const ADDRESSES_MAX: usize = 8;
 /// Addresses are used this long after the resolver last gave them, if it fails since.
 pub const ADDRESSES_KEPT: Duration = Duration::from_secs(600);
 

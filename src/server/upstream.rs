@@ -360,7 +360,7 @@ impl<H: Host> Node<H> {
         } else {
             self.close_upstream(event_loop, token);
         }
-        self.start_lookups(event_loop);
+        self.start_lookups_soon(event_loop);
     }
 
     /// [`Callback::UpstreamIdle`].
@@ -396,7 +396,7 @@ impl<H: Host> Node<H> {
         }
         let text = format_args!("the kept connection had died ({why}), once more");
         self.enter(event_loop, number, State::Queued, text);
-        self.start_lookups(event_loop);
+        self.start_lookups_soon(event_loop);
     }
 
     /// Closes a connection to Places, with TLS's farewell: the only place where one ends.
