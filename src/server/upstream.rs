@@ -311,11 +311,10 @@ impl<H: Host> Node<H> {
         );
         let state = self.lookup(number).map(|lookup| lookup.state);
         match (state, progress) {
-            (_, Progress::Complete) => return Ok(Outcome::Complete),
             (Some(State::Handshake), _) if wrapped => {
                 self.send_request(event_loop, token, number, &handshake)?;
             }
-            (Some(State::Send | State::Head), Progress::HeadDone) => {
+            (Some(State::Send | State::Head), Progress::HeadDone | Progress::Complete) => {
                 self.enter(
                     event_loop,
                     number,
@@ -325,7 +324,10 @@ impl<H: Host> Node<H> {
             }
             _ => {}
         }
-        Ok(Outcome::Waits)
+        match progress {
+            Progress::Complete => Ok(Outcome::Complete),
+            _ => Ok(Outcome::Waits),
+        }
     }
 
     /// A response is complete: answers, and keeps the connection if it may.
