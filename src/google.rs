@@ -26,7 +26,7 @@ pub fn upstream(matches: &Matches) -> Result<Option<Upstream>, String> {
             .map_err(|_| format!("--places {mode}: expected offline, legacy or new"))?,
     };
     let endpoint = match &url {
-        Some(url) => Endpoint::parse(url).map_err(|why| format!("--places-url {url}: {why}"))?,
+        Some(url) => Endpoint::parse(url).map_err(|why| format!("--places-url: {why}"))?,
         None if key.is_none() => {
             return Err(format!(
                 "Google needs a key: expected one in {KEY_VARIABLE} or --key-file"

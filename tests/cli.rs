@@ -44,6 +44,10 @@ fn help_and_version_go_to_standard_output() {
         "--log",
         "--all",
         "--places",
+        "--places-url",
+        "--ca-file",
+        "--key-file",
+        "--field-mask",
         "--one-shot",
         "--no-catch-up",
         "--max-ahead",
@@ -84,11 +88,10 @@ fn wrong_use_exits_with_2_and_one_line_that_says_what_was_expected() {
 }
 
 #[test]
-fn places_that_are_not_there_yet_are_refused() {
+fn google_without_a_key_and_without_another_address_is_refused() {
     for kind in ["legacy", "new"] {
-        let exit = run(&["Clark", "--places", kind]);
-        assert!(exit.code.is_some_and(|code| code != 0), "{exit:?}");
-        one_line(&exit.stderr, kind);
+        complains(&["Clark", "--places", kind], "GOOGLE_PLACES_API_KEY");
+        complains(&["--all", "--places", kind], "GOOGLE_PLACES_API_KEY");
     }
 }
 

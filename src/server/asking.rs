@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::Callback;
 use super::Loop;
+use super::breaker::{Admission, BREAKER_OPEN};
 use super::journal::Who;
 use super::lookup::{
     ADDRESSES_MAX, CONNECT_STAGGER, Inquiry, LOOKUP_DEADLINE, State, UPSTREAM_MAX, WAITING_MAX,
@@ -24,6 +25,7 @@ impl<H: Host> Node<H> {
         };
         inquiry.bound = lookups.asked_bound(waiter.bound);
         let token = waiter.token;
+        let mut probe = false;
         let refusal = if lookups.waiting() >= WAITING_MAX {
             Some("too many clients wait already")
         } else if let Some(number) = lookups.same(&inquiry) {
@@ -32,10 +34,10 @@ impl<H: Host> Node<H> {
                 .entry(number)
                 .and_modify(|lookup| lookup.waiters.push(waiter));
             return self.wait_for_places(token, true);
-        } else if !lookups.breaker.admits(now) {
-            Some("Places failed too often of late")
         } else {
-            None
+            let admission = lookups.breaker.admits(now);
+            probe = admission == Admission::Probe;
+            (admission == Admission::Refused).then_some("Places failed too often of late")
         };
         if let Some(why) = refusal {
             self.notice(
@@ -46,7 +48,7 @@ impl<H: Host> Node<H> {
             return self.answer(event_loop, waiter, UNKNOWN_ERROR);
         }
         let shown = inquiry.request(&lookups.upstream).shown();
-        let number = lookups.add(inquiry, waiter, now);
+        let number = lookups.add(inquiry, waiter, probe, now);
         self.wait_for_places(token, true);
         self.enter(event_loop, number, State::Queued, format_args!("{shown}"));
         // Not here: a failure would answer in the middle of this client's other answers.
@@ -89,7 +91,7 @@ impl<H: Host> Node<H> {
             } else {
                 lookups.idle.pop_back()
             };
-            if idle.is_none() && lookups.open >= UPSTREAM_MAX {
+            if idle.is_none() && lookups.connections() >= UPSTREAM_MAX {
                 match lookups.idle.pop_front() {
                     Some(oldest) => self.close_upstream(event_loop, oldest),
                     None => return,
@@ -226,6 +228,10 @@ impl<H: Host> Node<H> {
     /// Connects to the next address beside those under way. [`Callback::NextAddress`], or the one
     /// before has failed. (asyncio: `happy_eyeballs_delay`.)
     pub(super) fn try_next_address(&mut self, event_loop: &mut Loop<H>, number: u64) {
+        let full = self
+            .lookups
+            .as_ref()
+            .is_some_and(|all| all.connections() >= UPSTREAM_MAX);
         let Some(lookup) = self
             .lookups
             .as_mut()
@@ -233,7 +239,8 @@ impl<H: Host> Node<H> {
         else {
             return;
         };
-        if lookup.state != State::Connect {
+        // A second attempt beside the first is a luxury that a full house does without.
+        if lookup.state != State::Connect || (full && !lookup.attempts.is_empty()) {
             return;
         }
         if let Some(timer) = lookup.stagger.take() {
@@ -279,28 +286,48 @@ impl<H: Host> Node<H> {
         number: u64,
         why: fmt::Arguments<'_>,
     ) {
-        let now = event_loop.time();
         self.enter(
             event_loop,
             number,
             State::Done,
             format_args!("failed: {why}"),
         );
+        let probe = self.is_probe(number);
         let Some(waiters) = self.forget(event_loop, number) else {
             return;
         };
-        let opened = self
-            .lookups
-            .as_mut()
-            .is_some_and(|all| all.breaker.failed(now));
-        if opened {
-            let text = format_args!("too many failures in a row: asking again in 30 s");
-            self.notice(event_loop, Who::Places(number), text);
-        }
         for waiter in waiters {
             self.deliver(event_loop, waiter, UNKNOWN_ERROR);
         }
+        self.places_failed(event_loop, number, probe);
         self.start_lookups_soon(event_loop);
+    }
+
+    fn is_probe(&self, number: u64) -> bool {
+        let lookups = self.lookups.as_ref();
+        lookups.is_some_and(|all| all.table.get(&number).is_some_and(|lookup| lookup.probe))
+    }
+
+    /// Counts a failure. If it opens the breaker, those that queue are not sent after it.
+    fn places_failed(&mut self, event_loop: &mut Loop<H>, number: u64, probe: bool) {
+        let now = event_loop.time();
+        let Some(lookups) = &mut self.lookups else {
+            return;
+        };
+        if !lookups.breaker.failed(now, probe) {
+            return;
+        }
+        let queued = std::mem::take(&mut lookups.queue);
+        let pause = BREAKER_OPEN.as_secs();
+        let text = format_args!("too many failures in a row: asking again in {pause} s");
+        self.notice(event_loop, Who::Places(number), text);
+        for other in queued {
+            self.lookup_failed(
+                event_loop,
+                other,
+                format_args!("Places failed too often of late"),
+            );
+        }
     }
 
     /// A lookup has a complete response.
@@ -310,7 +337,6 @@ impl<H: Host> Node<H> {
         number: u64,
         response: &Response,
     ) {
-        let now = event_loop.time();
         let Some(lookups) = &mut self.lookups else {
             return;
         };
@@ -319,11 +345,9 @@ impl<H: Host> Node<H> {
         let judge =
             |bound: u8, out: &mut Vec<u8>| verdict(api, status, body, bound, key.as_ref(), out);
         let judged = judge(0, &mut Vec::new());
-        match is_failure(&judged) {
-            true => {
-                lookups.breaker.failed(now);
-            }
-            false => lookups.breaker.succeeded(),
+        let failed = is_failure(&judged);
+        if !failed {
+            lookups.breaker.succeeded();
         }
         let length = body.len();
         match &judged {
@@ -336,12 +360,16 @@ impl<H: Host> Node<H> {
                 self.enter(event_loop, number, State::Done, text);
             }
         }
+        let probe = self.is_probe(number);
         for waiter in self.forget(event_loop, number).unwrap_or_default() {
             let mut json = Vec::new();
             if judge(waiter.bound, &mut json).is_err() {
                 json = UNKNOWN_ERROR.to_vec();
             }
             self.deliver(event_loop, waiter, &json);
+        }
+        if failed {
+            self.places_failed(event_loop, number, probe);
         }
     }
 

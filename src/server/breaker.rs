@@ -16,16 +16,27 @@ pub struct Breaker {
     probing: bool,
 }
 
+/// Whether a question may go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It may.
+    Free,
+    /// It may, as the one probe: its outcome decides.
+    Probe,
+    /// It may not.
+    Refused,
+}
+
 impl Breaker {
-    /// Whether a question may go out at `now`. After [`BREAKER_OPEN`] one may, as a probe; others
-    /// wait for its outcome.
-    pub fn admits(&mut self, now: Duration) -> bool {
+    /// Whether a question may go out at `now`. [`BREAKER_OPEN`] after the breaker opened one may,
+    /// as a probe; others are refused until its outcome.
+    pub fn admits(&mut self, now: Duration) -> Admission {
         match self.open_until {
-            None => true,
-            Some(until) if now < until || self.probing => false,
+            None => Admission::Free,
+            Some(until) if now < until || self.probing => Admission::Refused,
             Some(_) => {
                 self.probing = true;
-                true
+                Admission::Probe
             }
         }
     }
@@ -35,15 +46,19 @@ impl Breaker {
         *self = Breaker::default();
     }
 
-    /// A question found no usable answer. True if this opens the breaker.
-    pub fn failed(&mut self, now: Duration) -> bool {
+    /// A question found no usable answer. True if this opens the breaker, or keeps it open since
+    /// the probe failed; questions that went out before it opened change nothing.
+    pub fn failed(&mut self, now: Duration, probe: bool) -> bool {
         self.failures = self.failures.saturating_add(1);
-        self.probing = false;
-        if self.failures < BREAKER_FAILURES {
-            return false;
+        let opens = match self.open_until {
+            None => self.failures >= BREAKER_FAILURES,
+            Some(_) => probe,
+        };
+        if opens {
+            self.probing = false;
+            self.open_until = Some(now + BREAKER_OPEN);
         }
-        self.open_until = Some(now + BREAKER_OPEN);
-        true
+        opens
     }
 }
 
@@ -56,21 +71,44 @@ mod tests {
         let mut breaker = Breaker::default();
         let now = Duration::from_secs(100);
         for _ in 1..BREAKER_FAILURES {
-            assert!(!breaker.failed(now));
+            assert!(!breaker.failed(now, false));
         }
         breaker.succeeded();
         for _ in 1..BREAKER_FAILURES {
-            assert!(!breaker.failed(now), "a success starts the count anew");
+            assert!(
+                !breaker.failed(now, false),
+                "a success starts the count anew"
+            );
         }
-        assert!(breaker.admits(now));
-        assert!(breaker.failed(now));
-        assert!(!breaker.admits(now + BREAKER_OPEN - Duration::from_nanos(1)));
-        assert!(breaker.admits(now + BREAKER_OPEN), "the probe");
-        assert!(!breaker.admits(now + BREAKER_OPEN), "one probe at a time");
-        assert!(breaker.failed(now + BREAKER_OPEN));
-        assert!(!breaker.admits(now + BREAKER_OPEN * 2 - Duration::from_nanos(1)));
-        assert!(breaker.admits(now + BREAKER_OPEN * 2));
+        assert_eq!(breaker.admits(now), Admission::Free);
+        assert!(breaker.failed(now, false));
+        let later = now + BREAKER_OPEN;
+        assert!(
+            !breaker.failed(later - Duration::from_nanos(1), false),
+            "an old question"
+        );
+        assert_eq!(
+            breaker.admits(later - Duration::from_nanos(1)),
+            Admission::Refused
+        );
+        assert_eq!(breaker.admits(later), Admission::Probe);
+        assert!(
+            !breaker.failed(later, false),
+            "an old question, not the probe"
+        );
+        assert_eq!(
+            breaker.admits(later),
+            Admission::Refused,
+            "one probe at a time"
+        );
+        assert!(breaker.failed(later, true));
+        let last = later + BREAKER_OPEN;
+        assert_eq!(
+            breaker.admits(last - Duration::from_nanos(1)),
+            Admission::Refused
+        );
+        assert_eq!(breaker.admits(last), Admission::Probe);
         breaker.succeeded();
-        assert!(breaker.admits(now + BREAKER_OPEN * 2));
+        assert_eq!(breaker.admits(last), Admission::Free);
     }
 }

@@ -135,6 +135,8 @@ pub struct Lookup {
     pub reused: bool,
     /// A reused connection died under it once.
     pub retried: bool,
+    /// The breaker's probe: its outcome decides.
+    pub probe: bool,
 }
 
 /// All questions under way, and what they share.
@@ -147,8 +149,6 @@ pub struct Lookups {
     pub queue: VecDeque<u64>,
     /// Idle connections, oldest first.
     pub idle: VecDeque<Token>,
-    /// Connections in all.
-    pub open: usize,
     /// Spares a dead upstream.
     pub breaker: Breaker,
     /// The name that is being resolved: the job's number.
@@ -166,7 +166,6 @@ impl Lookups {
             table: BTreeMap::new(),
             queue: VecDeque::new(),
             idle: VecDeque::new(),
-            open: 0,
             breaker: Breaker::default(),
             resolving: None,
             last_good: None,
@@ -179,6 +178,17 @@ impl Lookups {
         self.table.values().map(|lookup| lookup.waiters.len()).sum()
     }
 
+    /// Connections that are open or spoken for: each lookup that does not queue needs one, or as
+    /// many as it tries at once.
+    pub fn connections(&self) -> usize {
+        let lookups = self
+            .table
+            .values()
+            .filter(|lookup| lookup.state != State::Queued);
+        let needed: usize = lookups.map(|lookup| lookup.attempts.len().max(1)).sum();
+        needed + self.idle.len()
+    }
+
     /// The number of a lookup that asks the same.
     pub fn same(&self, inquiry: &Inquiry) -> Option<u64> {
         let mut lookups = self.table.iter();
@@ -188,7 +198,7 @@ impl Lookups {
     }
 
     /// Adds a question and gives it a number.
-    pub fn add(&mut self, inquiry: Inquiry, waiter: Waiter, now: Duration) -> u64 {
+    pub fn add(&mut self, inquiry: Inquiry, waiter: Waiter, probe: bool, now: Duration) -> u64 {
         let number = self.next;
         self.next += 1;
         let lookup = Lookup {
@@ -203,6 +213,7 @@ impl Lookups {
             connection: None,
             reused: false,
             retried: false,
+            probe,
         };
         self.table.insert(number, lookup);
         self.queue.push_back(number);

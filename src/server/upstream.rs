@@ -59,9 +59,6 @@ impl<H: Host> Node<H> {
                         again: false,
                         idle: None,
                     })));
-                if let Some(lookups) = &mut self.lookups {
-                    lookups.open += 1;
-                }
                 if let Some(lookup) = self.lookup(number) {
                     lookup.attempts.push(token);
                 }
@@ -419,7 +416,6 @@ impl<H: Host> Node<H> {
             upstream.transport.close(&mut event_loop.world);
         }
         if let Some(lookups) = &mut self.lookups {
-            lookups.open -= 1;
             lookups.idle.retain(|&other| other != token);
         }
         self.descriptor_freed(event_loop);

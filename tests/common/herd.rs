@@ -28,6 +28,9 @@ pub const LINKS: [(&str, &str); 6] = [
 /// How long a server may take to start or to stop, on a busy machine.
 const LIFE: Duration = Duration::from_secs(10);
 
+/// Where a server looks for its key.
+const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
+
 /// A directory that goes away with its value.
 pub struct TempDir(PathBuf);
 
@@ -68,7 +71,7 @@ pub struct Exit {
 pub fn run_herd(directory: &Path, args: &[&str]) -> Exit {
     let out = directory.join(unique("run.out"));
     let err = directory.join(unique("run.err"));
-    let mut child = spawn(directory, args, &out, &err);
+    let mut child = spawn(directory, args, None, &out, &err);
     let status = wait_for_exit(&mut child, LIFE).unwrap_or_else(|| {
         let _ = child.kill();
         let _ = child.wait();
@@ -88,6 +91,7 @@ pub struct Plan {
     links: Vec<(String, String)>,
     course: Vec<String>,
     args: Vec<String>,
+    key: Option<String>,
 }
 
 impl Plan {
@@ -109,6 +113,7 @@ impl Plan {
             links: Vec::new(),
             course: Vec::new(),
             args: Vec::new(),
+            key: None,
         }
     }
 
@@ -131,6 +136,12 @@ impl Plan {
         self
     }
 
+    /// A key for Places in the environment of every server; without this there is none.
+    pub fn key(mut self, key: &str) -> Plan {
+        self.key = Some(key.to_string());
+        self
+    }
+
     /// Starts all the real servers and waits until the herd is whole.
     ///
     /// Between our finding a free port and the server's taking it somebody
@@ -142,6 +153,7 @@ impl Plan {
             links,
             course,
             args,
+            key,
         } = self;
         let mut herd = Herd {
             directory: TempDir::new(),
@@ -149,6 +161,7 @@ impl Plan {
             children: BTreeMap::new(),
             fakes,
             args,
+            key,
         };
         for _ in 0..5 {
             herd.take_addresses(&real);
@@ -170,6 +183,7 @@ pub struct Herd {
     children: BTreeMap<String, Child>,
     fakes: BTreeMap<String, Fake>,
     args: Vec<String>,
+    key: Option<String>,
 }
 
 impl Herd {
@@ -362,7 +376,8 @@ impl Herd {
         let mut args = vec![name, "--herd", "herd.json"];
         args.extend(self.args.iter().map(String::as_str));
         // Kept at once, so that it is killed even if the wait below panics.
-        let child = spawn(self.directory(), &args, &out, &err);
+        let key = self.key.as_deref();
+        let child = spawn(self.directory(), &args, key, &out, &err);
         self.children.insert(name.to_string(), child);
         let child = self.children.get_mut(name).expect("it was just put there");
         let ready = format!("{name} listens on {}\n", self.addresses[name]);
@@ -416,8 +431,11 @@ impl Drop for Herd {
 
 /// Output goes to files: nothing blocks a child that talks much, and a test
 /// can look at any time at what it has said.
-fn spawn(directory: &Path, args: &[&str], out: &Path, err: &Path) -> Child {
+fn spawn(directory: &Path, args: &[&str], key: Option<&str>, out: &Path, err: &Path) -> Child {
+    // A key of the person who runs the tests is none of their business.
     Command::new(env!("CARGO_BIN_EXE_herd"))
+        .env_remove(KEY_VARIABLE)
+        .envs(key.map(|key| (KEY_VARIABLE, key)))
         .args(args)
         .current_dir(directory)
         .stdin(Stdio::null())
