@@ -99,8 +99,8 @@ fn warnings(one: &One) -> Vec<String> {
     let mut warnings = Vec::new();
     if one.config.upstream.is_none() {
         warnings.push(String::from(
-            "no Google Places key: WHATSAT is answered from the embedded gazetteer \
-             (GeoNames, CC BY 4.0)",
+            "WHATSAT is answered from the embedded gazetteer (GeoNames, CC BY 4.0), not by Google: \
+             that takes a key",
         ));
     }
     let roster = &one.config.roster;

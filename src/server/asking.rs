@@ -1,6 +1,7 @@
 //! How a WHATSAT becomes a question to Places, and its answer an answer: everything about a lookup
 //! but its connection.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::Callback;
@@ -8,8 +9,8 @@ use super::Loop;
 use super::breaker::{Admission, BREAKER_OPEN};
 use super::journal::Who;
 use super::lookup::{
-    ADDRESSES_MAX, CONNECT_STAGGER, Inquiry, LOOKUP_DEADLINE, State, UPSTREAM_MAX, WAITING_MAX,
-    Waiter,
+    ADDRESSES_MAX, CONNECT_STAGGER, Inquiry, LOOKUP_DEADLINE, RESOLVE_DEADLINE, State,
+    UPSTREAM_MAX, WAITING_MAX, Waiter,
 };
 use super::node::Node;
 use crate::event_loop::Token;
@@ -61,19 +62,22 @@ impl<H: Host> Node<H> {
         }
     }
 
-    /// The same in a callback of its own, so that one lookup's end is not inside another's.
+    /// [`Node::start_lookups`] in a callback of its own, so that one lookup's end is not inside
+    /// another's.
     pub(super) fn start_lookups_soon(&mut self, event_loop: &mut Loop<H>) {
-        if self
-            .lookups
-            .as_ref()
-            .is_some_and(|all| !all.queue.is_empty())
-        {
+        let Some(lookups) = &mut self.lookups else {
+            return;
+        };
+        if !lookups.queue.is_empty() && !std::mem::replace(&mut lookups.start_queued, true) {
             event_loop.call_soon(Callback::StartLookups);
         }
     }
 
     /// Gives connections to those that wait for one. [`Callback::StartLookups`].
     pub(super) fn start_lookups(&mut self, event_loop: &mut Loop<H>) {
+        if let Some(lookups) = &mut self.lookups {
+            lookups.start_queued = false;
+        }
         loop {
             let Some(lookups) = &mut self.lookups else {
                 return;
@@ -138,6 +142,7 @@ impl<H: Host> Node<H> {
     }
 
     fn resolve(&mut self, event_loop: &mut Loop<H>, number: u64) {
+        let now = event_loop.time();
         let Some(lookups) = &mut self.lookups else {
             return;
         };
@@ -150,7 +155,7 @@ impl<H: Host> Node<H> {
             // One job serves all who wait: a resolver that hangs shall not fill the executor.
             Some(_) => Ok(()),
             None => {
-                lookups.resolving = Some(number);
+                lookups.resolving = Some((number, now));
                 let host = endpoint.host();
                 event_loop.world.resolve(host, endpoint.port(), number)
             }
@@ -178,8 +183,14 @@ impl<H: Host> Node<H> {
         let Some(lookups) = &mut self.lookups else {
             return;
         };
-        // A job that was given up may answer after all: its answer is as good.
-        lookups.resolving.take_if(|resolving| *resolving == job);
+        let current = lookups
+            .resolving
+            .take_if(|(resolving, _)| *resolving == job)
+            .is_some();
+        if !current && answer.is_err() {
+            // It was given up, and a younger job may do better. Addresses are good at any time.
+            return;
+        }
         if let Ok(addresses) = &answer {
             lookups.last_good = Some((now, addresses.clone()));
         }
@@ -239,8 +250,7 @@ impl<H: Host> Node<H> {
         else {
             return;
         };
-        // A second attempt beside the first is a luxury that a full house does without.
-        if lookup.state != State::Connect || (full && !lookup.attempts.is_empty()) {
+        if lookup.state != State::Connect {
             return;
         }
         if let Some(timer) = lookup.stagger.take() {
@@ -252,9 +262,14 @@ impl<H: Host> Node<H> {
             }
             return;
         };
+        // In a full house the next attempt takes the place of the one before.
+        let replaced = (full && !lookup.attempts.is_empty()).then(|| lookup.attempts.remove(0));
         if !lookup.addresses.is_empty() {
             let timer = event_loop.call_later(CONNECT_STAGGER, Callback::NextAddress(number));
             lookup.stagger = Some(timer);
+        }
+        if let Some(token) = replaced {
+            self.close_upstream(event_loop, token);
         }
         self.dial_upstream(event_loop, number, address);
     }
@@ -269,10 +284,14 @@ impl<H: Host> Node<H> {
             return;
         };
         lookup.deadline = None;
-        let (state, spent) = (lookup.state, event_loop.time() - lookup.began);
+        let now = event_loop.time();
+        let (state, spent) = (lookup.state, now - lookup.began);
+        if let Some(lookups) = &mut self.lookups {
+            // The next lookup asks anew: a job that is so old may never answer.
+            let old = |(_, since): &mut (u64, _)| now >= *since + RESOLVE_DEADLINE;
+            lookups.resolving.take_if(old);
+        }
         if state == State::Resolve && spent < LOOKUP_DEADLINE {
-            // The next lookup asks anew: this job may never answer.
-            self.lookups.iter_mut().for_each(|all| all.resolving = None);
             return self.not_resolved(event_loop, number, "the resolver took too long");
         }
         let text = format_args!("{state:?} took too long, {} ms in all", spent.as_millis());
@@ -286,6 +305,8 @@ impl<H: Host> Node<H> {
         number: u64,
         why: fmt::Arguments<'_>,
     ) {
+        let lookup = self.lookups.as_ref().and_then(|all| all.table.get(&number));
+        let sent = lookup.is_some_and(|lookup| lookup.state != State::Queued);
         self.enter(
             event_loop,
             number,
@@ -299,7 +320,11 @@ impl<H: Host> Node<H> {
         for waiter in waiters {
             self.deliver(event_loop, waiter, UNKNOWN_ERROR);
         }
-        self.places_failed(event_loop, number, probe);
+        match &mut self.lookups {
+            // It waited in our own queue: nothing was learned about Places.
+            Some(lookups) if !sent => lookups.breaker.withdrawn(probe),
+            _ => self.places_failed(event_loop, number, probe),
+        }
         self.start_lookups_soon(event_loop);
     }
 
@@ -342,15 +367,29 @@ impl<H: Host> Node<H> {
         };
         let (api, key) = (lookups.upstream.api, lookups.upstream.key.clone());
         let (status, body) = (response.status().unwrap_or_default(), response.body());
-        let judge =
-            |bound: u8, out: &mut Vec<u8>| verdict(api, status, body, bound, key.as_ref(), out);
-        let judged = judge(0, &mut Vec::new());
-        let failed = is_failure(&judged);
+        // Judged once for each bound that somebody asked for: a popular answer has many waiters.
+        let mut judged = BTreeMap::new();
+        for waiter in lookups
+            .table
+            .get(&number)
+            .iter()
+            .flat_map(|lookup| &lookup.waiters)
+        {
+            judged.entry(waiter.bound).or_insert_with(|| {
+                let mut json = Vec::new();
+                let word = verdict(api, status, body, waiter.bound, key.as_ref(), &mut json);
+                (word, json)
+            });
+        }
+        let Some((outcome, _)) = judged.values().next() else {
+            return;
+        };
+        let failed = is_failure(outcome);
         if !failed {
             lookups.breaker.succeeded();
         }
         let length = body.len();
-        match &judged {
+        match outcome {
             Ok(word) => {
                 let text = format_args!("{status} {word}, {length} bytes");
                 self.enter(event_loop, number, State::Done, text);
@@ -362,11 +401,11 @@ impl<H: Host> Node<H> {
         }
         let probe = self.is_probe(number);
         for waiter in self.forget(event_loop, number).unwrap_or_default() {
-            let mut json = Vec::new();
-            if judge(waiter.bound, &mut json).is_err() {
-                json = UNKNOWN_ERROR.to_vec();
-            }
-            self.deliver(event_loop, waiter, &json);
+            let json = match judged.get(&waiter.bound) {
+                Some((Ok(_), json)) => json,
+                _ => UNKNOWN_ERROR,
+            };
+            self.deliver(event_loop, waiter, json);
         }
         if failed {
             self.places_failed(event_loop, number, probe);
@@ -411,6 +450,9 @@ impl<H: Host> Node<H> {
         let (token, start) = (waiter.token, self.turn.out.len());
         self.answer(event_loop, waiter, json);
         self.turn.touch(token, start);
+        if self.turn.is_full() {
+            self.flush(event_loop);
+        }
     }
 
     /// At the end of a server's life: nobody is left without an answer.

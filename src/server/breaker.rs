@@ -41,6 +41,11 @@ impl Breaker {
         }
     }
 
+    /// A question did not go out after all: if it was the probe, another may be.
+    pub fn withdrawn(&mut self, probe: bool) {
+        self.probing &= !probe;
+    }
+
     /// A question was answered.
     pub fn succeeded(&mut self) {
         *self = Breaker::default();

@@ -3,6 +3,7 @@
 //! ```text
 //! Queued ─▶ Resolve ─▶ Connect ─▶ Handshake ─▶ Send ─▶ Head ─▶ Body ─▶ Done
 //!    └────────────(a kept-alive connection)────▶┘
+//!    ◀──(it had died: once more)────────────────┴──────┘
 //! ```
 //!
 //! Every state has its deadline, and the whole has one. Each transition is one line of the journal.
@@ -46,7 +47,7 @@ pub enum State {
     Queued,
     /// Waits for addresses.
     Resolve,
-    /// Connects, to one address or two.
+    /// Connects, to one address after the other, 250 ms apart.
     Connect,
     /// TLS is being set up.
     Handshake,
@@ -151,8 +152,10 @@ pub struct Lookups {
     pub idle: VecDeque<Token>,
     /// Spares a dead upstream.
     pub breaker: Breaker,
-    /// The name that is being resolved: the job's number.
-    pub resolving: Option<u64>,
+    /// The name is being resolved: the job's number, and since when.
+    pub resolving: Option<(u64, Duration)>,
+    /// A callback that looks after the queue is under way.
+    pub start_queued: bool,
     /// What the resolver last gave, and when.
     pub last_good: Option<(Duration, Vec<SocketAddr>)>,
     next: u64,
@@ -168,6 +171,7 @@ impl Lookups {
             idle: VecDeque::new(),
             breaker: Breaker::default(),
             resolving: None,
+            start_queued: false,
             last_good: None,
             next: 1,
         }

@@ -36,7 +36,7 @@ pub type Loop<H> = EventLoop<H, Callback>;
 /// Everything that a server ever has to do, as data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callback {
-    /// A socket became ready: the listener, a client, a neighbour.
+    /// A socket became ready: the listener, a client, a neighbour, Places.
     Ready(Token, Readiness),
     /// A connection has input that the last callback did not reach.
     Again(Token),

@@ -325,7 +325,7 @@ impl<H: Host> Node<H> {
 
     /// Sends what the turn produced: neighbours first, so that the far side knows an update before
     /// the client has its answer; then clients.
-    fn flush(&mut self, event_loop: &mut Loop<H>) {
+    pub(super) fn flush(&mut self, event_loop: &mut Loop<H>) {
         self.flush_links(event_loop);
         let turn = self.turn.take();
         for (token, answers) in turn.touched() {

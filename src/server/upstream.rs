@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use super::Callback;
 use super::Loop;
 use super::connections::Connection;
+use super::journal::Who;
 use super::lookup::{Lookup, State, UPSTREAM_IDLE, UPSTREAM_IDLE_MAX};
 use super::node::Node;
 use crate::event_loop::{Handle, Token};
@@ -19,6 +20,8 @@ pub struct Upstream<S, T> {
     tls: Option<T>,
     /// The lookup it serves; idle without one.
     lookup: Option<u64>,
+    /// A request was given to TLS and its answer is not complete.
+    asked: bool,
     /// The answer as far as it has come.
     response: Response,
     /// A [`Callback::Again`] is queued.
@@ -55,6 +58,7 @@ impl<H: Host> Node<H> {
                         transport: Transport::connecting(stream, token),
                         tls: None,
                         lookup: Some(number),
+                        asked: false,
                         response: Response::new(),
                         again: false,
                         idle: None,
@@ -63,7 +67,11 @@ impl<H: Host> Node<H> {
                     lookup.attempts.push(token);
                 }
             }
-            Err(_) => self.try_next_address(event_loop, number),
+            Err(error) => {
+                let who = Who::Places(number);
+                self.notice(event_loop, who, format_args!("{address} failed: {error}"));
+                self.try_next_address(event_loop, number);
+            }
         }
     }
 
@@ -147,7 +155,7 @@ impl<H: Host> Node<H> {
         if let Some(lookup) = self.lookup(number) {
             lookup.attempts.retain(|&other| other != token);
         }
-        let who = super::Who::Places(number);
+        let who = Who::Places(number);
         self.notice(event_loop, who, format_args!("an address failed: {why}"));
         self.try_next_address(event_loop, number);
     }
@@ -160,7 +168,6 @@ impl<H: Host> Node<H> {
         }
         if let Some(upstream) = self.connections.upstream(token) {
             upstream.lookup = Some(number);
-            upstream.response = Response::new();
             if let Some(idle) = upstream.idle.take() {
                 event_loop.cancel(idle);
             }
@@ -194,6 +201,7 @@ impl<H: Host> Node<H> {
         if let Some(tls) = &mut upstream.tls {
             tls.send(&request).map_err(|error| error.to_string())?;
         }
+        upstream.asked = true;
         self.flush_upstream(event_loop, token)
     }
 
@@ -250,8 +258,8 @@ impl<H: Host> Node<H> {
         // What came before a fault is authentic, and may be all that was wanted.
         let mut progress = Progress::NeedMore;
         if !plaintext.is_empty() {
-            if upstream.lookup.is_none() {
-                return Err(String::from("bytes came on an idle connection"));
+            if !upstream.asked {
+                return Err(String::from("bytes came before they were asked for"));
             }
             progress = upstream
                 .response
@@ -273,11 +281,8 @@ impl<H: Host> Node<H> {
                         Err(tls) => format!("{error}; {tls}"),
                     });
             }
-            if let Err(error) = received {
-                // The alert tells the other side.
-                let _ = self.flush_upstream(event_loop, token);
-                return Err(error.to_string());
-            }
+            // Closing the connection sends the alert that tells the other side.
+            received.map_err(|error| error.to_string())?;
         }
         self.upstream_progress(event_loop, token, progress)
     }
@@ -289,7 +294,11 @@ impl<H: Host> Node<H> {
         token: Token,
         progress: Progress,
     ) -> Result<Outcome, String> {
-        self.flush_upstream(event_loop, token)?;
+        // A complete answer counts, even if our farewell cannot be sent any more.
+        let flushed = self.flush_upstream(event_loop, token);
+        if progress != Progress::Complete {
+            flushed?;
+        }
         let Some(upstream) = self.connections.upstream(token) else {
             return Ok(Outcome::Waits);
         };
@@ -333,9 +342,10 @@ impl<H: Host> Node<H> {
             return;
         };
         let response = std::mem::take(&mut upstream.response);
-        let at_end =
-            upstream.tls.as_ref().is_none_or(TlsEngine::at_end) || upstream.transport.at_end();
-        let keep = response.keep_alive() && !at_end && !self.stopping;
+        upstream.asked = false;
+        let tls = upstream.tls.as_ref().map(TlsEngine::state);
+        let sound = tls == Some(TlsState::Wrapped) && !upstream.transport.at_end();
+        let keep = response.keep_alive() && sound && !self.stopping;
         let Some(number) = upstream.lookup.take() else {
             return;
         };
@@ -418,6 +428,7 @@ impl<H: Host> Node<H> {
         if let Some(lookups) = &mut self.lookups {
             lookups.idle.retain(|&other| other != token);
         }
+        self.start_lookups_soon(event_loop);
         self.descriptor_freed(event_loop);
     }
 }
