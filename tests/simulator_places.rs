@@ -10,7 +10,7 @@ use std::time::Duration;
 use herd::config::{Config, Upstream};
 use herd::event_loop::{Application, EventLoop, Readiness, Token};
 use herd::herd::Roster;
-use herd::net::{Accepted, Read, Transport, accept};
+use herd::net::{Accepted, Network, Read, Transport, accept};
 use herd::places::{Api, Endpoint, FieldMask};
 use herd::server::{
     BREAKER_OPEN, Callback, LOOKUP_DEADLINE, Node, RESOLVE_DEADLINE, UPSTREAM_IDLE, WAITING_MAX,
@@ -20,6 +20,8 @@ use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 const SECOND: Duration = Duration::from_secs(1);
 const HERD: usize = 0;
 const PLACES: usize = 1;
+/// A second address of Places, where it is needed.
+const HOLE: usize = 2;
 const BODY: &str = "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}\n";
 const GOOD: &str = "{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"ZERO_RESULTS\"\n}\n\n";
 const UNKNOWN: &str = "{\"html_attributions\":[],\"results\":[],\"status\":\"UNKNOWN_ERROR\"}\n\n";
@@ -146,7 +148,7 @@ impl Stage {
             key: None,
             field_mask: FieldMask::default(),
         });
-        let mut sim = Simulation::new(2, seed, Weather::default());
+        let mut sim = Simulation::new(3, seed, Weather::default());
         sim.net_mut().trace.keep_text();
         sim.net_mut().name(
             "places.test",
@@ -172,19 +174,21 @@ impl Stage {
     }
 
     fn start_places(&mut self, places: Places) {
-        use herd::net::Network;
+        self.start_places_at(PLACES, "127.0.0.1:2", places);
+    }
+
+    fn start_places_at(&mut self, node: usize, address: &str, places: Places) {
+        let address = address.parse().expect("an address");
         let start = |machine: &mut Machine,
                      event_loop: &mut EventLoop<SimWorld, Callback>|
          -> io::Result<()> {
             if let Machine::Places(places) = machine {
-                let address = "127.0.0.1:2".parse().expect("an address");
                 places.listener = Some(event_loop.world.listen(address, LISTENER)?);
             }
             Ok(())
         };
-        self.sim
-            .boot(PLACES, Machine::Places(places), start)
-            .expect("boots");
+        let booted = self.sim.boot(node, Machine::Places(places), start);
+        booted.expect("boots");
     }
 
     fn wait(&mut self, time: Duration) {
@@ -453,4 +457,35 @@ fn equal_questions_share_a_request_and_too_many_are_refused_at_once() {
     assert_eq!(stage.places().accepted, 1, "one request for all");
     stage.wait(LOOKUP_DEADLINE);
     assert_eq!(answered(&mut stage), WAITING_MAX);
+}
+
+/// The name has two addresses and the first swallows everything: the second is tried beside it
+/// after 250 ms, also when so many ask at once that there is room for one connection each.
+#[test]
+fn a_black_hole_among_the_addresses_costs_a_quarter_of_a_second() {
+    for crowd in [1, 100] {
+        let mut stage = Stage::new(7, Places::default());
+        stage.start_places_at(HOLE, "127.0.0.1:3", Places::default());
+        stage.sim.net_mut().cut(HERD, HOLE);
+        let addresses =
+            ["127.0.0.1:3", "127.0.0.1:2"].map(|text| text.parse().expect("an address"));
+        stage.sim.net_mut().name("places.test", addresses.to_vec());
+        let clients: Vec<End> = (0..crowd)
+            .map(|_| stage.sim.net_mut().client_connect(HERD).expect("listens"))
+            .collect();
+        stage.wait(SECOND);
+        for (number, &client) in clients.iter().enumerate() {
+            // Questions that differ share nothing.
+            let question = format!("WHATSAT kiwi {}.{number} 5\n", number % 40);
+            stage.send_as(client, &question);
+        }
+        stage.wait(2 * SECOND);
+        let take = |&client: &End| stage.sim.net_mut().client_take(client).0;
+        let answers: Vec<Vec<u8>> = clients.iter().map(take).collect();
+        let good = answers
+            .iter()
+            .filter(|text| text.ends_with(GOOD.as_bytes()))
+            .count();
+        assert_eq!(good, crowd, "in two seconds");
+    }
 }
