@@ -1,0 +1,129 @@
+//! A resolver that hangs: getaddrinfo blocks a thread of the executor, and nobody else. The server
+//! runs in this process, on real sockets, with a resolver that never answers.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use herd::config::{Config, Upstream};
+use herd::event_loop::EventLoop;
+use herd::herd::Roster;
+use herd::net::TlsClientConfig;
+use herd::places::{Api, Endpoint, FieldMask};
+use herd::server::{Callback, Node, RESOLVE_DEADLINE, SIGTERM};
+use herd::worlds::os::OsWorld;
+
+const IAMAT: &str = "IAMAT kiwi +34.068930-118.445127 5\n";
+
+/// A server whose names are never resolved, on a thread of its own; stopped on drop.
+struct Server {
+    address: SocketAddr,
+    stop: Box<dyn Fn()>,
+}
+
+impl Server {
+    fn start() -> Server {
+        let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = free.local_addr().expect("its address");
+        drop(free);
+        let (sender, started) = channel();
+        std::thread::spawn(move || {
+            let roster = format!(r#"{{"servers": {{"Solo": "{address}"}}, "links": []}}"#);
+            let mut config = Config::new(Roster::parse(&roster).expect("a herd"), 0);
+            config.upstream = Some(Upstream {
+                api: Api::Legacy,
+                endpoint: Endpoint::parse("https://places.test").expect("a URL"),
+                key: None,
+                field_mask: FieldMask::default(),
+            });
+            let mut world = OsWorld::new().expect("a poller");
+            world.use_tls(TlsClientConfig::new(None).expect("roots"));
+            world.use_resolver(|_, _| {
+                loop {
+                    std::thread::park();
+                }
+            });
+            let mut event_loop = EventLoop::new(world);
+            let mut node = Node::new(config);
+            node.start(&mut event_loop).expect("listens");
+            sender.send(event_loop.remote()).expect("somebody waits");
+            event_loop.run_forever(&mut node).expect("polls");
+        });
+        let remote = started.recv().expect("it starts");
+        let stop = move || {
+            let _ = remote.call_soon_threadsafe(Callback::Signal(SIGTERM));
+        };
+        Server {
+            address,
+            stop: Box::new(stop),
+        }
+    }
+
+    fn client(&self) -> BufReader<TcpStream> {
+        let stream = TcpStream::connect(self.address).expect("listens");
+        let patience = Some(Duration::from_secs(20));
+        stream.set_read_timeout(patience).expect("a timeout");
+        stream.set_nodelay(true).expect("no delay");
+        BufReader::new(stream)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        (self.stop)();
+    }
+}
+
+fn ask(client: &mut BufReader<TcpStream>, line: &str) -> String {
+    client
+        .get_mut()
+        .write_all(line.as_bytes())
+        .expect("it takes a line");
+    let mut answer = String::new();
+    client.read_line(&mut answer).expect("an answer");
+    answer
+}
+
+/// The 99th percentile of IAMATs asked one after the other for as long as `more` says.
+fn p99(client: &mut BufReader<TcpStream>, mut more: impl FnMut(usize) -> bool) -> Duration {
+    let mut times = Vec::new();
+    while more(times.len()) {
+        let begun = Instant::now();
+        assert!(ask(client, IAMAT).starts_with("AT Solo "));
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    times[times.len() * 99 / 100]
+}
+
+#[test]
+fn iamat_is_answered_while_a_resolver_hangs() {
+    let server = Server::start();
+    let mut client = server.client();
+    let idle = p99(&mut client, |count| count < 2000);
+    let mut waiting: Vec<_> = (0..10).map(|_| server.client()).collect();
+    for (number, waiter) in waiting.iter_mut().enumerate() {
+        let question = format!("WHATSAT kiwi {number} 5\n");
+        waiter
+            .get_mut()
+            .write_all(question.as_bytes())
+            .expect("it takes a line");
+    }
+    let begun = Instant::now();
+    let hanging = p99(&mut client, |_| begun.elapsed() < RESOLVE_DEADLINE / 2);
+    println!("IAMAT p99: {idle:?} idle, {hanging:?} while a resolver hangs");
+    for waiter in &mut waiting {
+        let mut answer = String::new();
+        waiter.read_line(&mut answer).expect("the AT line");
+        assert!(answer.starts_with("AT Solo "), "{answer:?}");
+        answer.clear();
+        waiter.read_line(&mut answer).expect("the JSON");
+        assert!(answer.contains("UNKNOWN_ERROR"), "{answer:?}");
+    }
+    let spent = begun.elapsed();
+    assert!(
+        spent >= RESOLVE_DEADLINE / 2 && spent < RESOLVE_DEADLINE * 2,
+        "{spent:?}"
+    );
+}
