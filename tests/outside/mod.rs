@@ -5,6 +5,7 @@
 #![allow(dead_code)]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -231,4 +232,17 @@ pub fn silent(command: &mut Command) -> &mut Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+}
+
+/// Starts an `openssl s_server` that was told to accept on port 0, and waits until it says where.
+/// What it says later is read and thrown away.
+pub fn accepting(command: &mut Command) -> (Running, u16) {
+    let mut server = Running::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
+    let output = server.0.stdout.take().expect("its output");
+    let mut lines = BufReader::new(output).lines().map_while(Result::ok);
+    let port = lines
+        .find_map(|line| line.strip_prefix("ACCEPT 127.0.0.1:")?.parse().ok())
+        .expect("openssl s_server says ACCEPT and a port");
+    std::thread::spawn(move || lines.for_each(drop));
+    (server, port)
 }

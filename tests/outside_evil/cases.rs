@@ -60,6 +60,9 @@ const INTERIM: Expect = Failed("more than 8 responses of 1xx");
 const EXTRA: Expect = Failed("bytes after the end of the body");
 /// The end of the body may have been read before what follows it had come.
 const EXTRA_OR_GOOD: Expect = Burst(&EXTRA, &OneOf(&[EXTRA, Good]));
+const EARLY: Expect = Failed("bytes came before they were asked for");
+/// The question goes out as soon as the handshake's end was read.
+const EARLY_OR_GOOD: Expect = Burst(&EARLY, &OneOf(&[EARLY, Good]));
 const NOT_UTF8: Expect = Unusable("the body is not UTF-8");
 const NOT_JSON: Expect = Unusable("the body is not JSON");
 const TOO_DEEP: Expect = Unusable("the JSON is nested more than 64 deep");
@@ -329,6 +332,7 @@ pub const CASES: &[(&str, Expect)] = &[
         "client_certificate",
         Failed("the server ended TLS with alert 116 (CertificateRequired)"),
     ),
+    ("answer_before_the_question_tls12", EARLY_OR_GOOD),
     ("plain_alert_later", UNDECRYPTABLE),
     ("noise_later", UNDECRYPTABLE),
     ("noise_later_tls12", UNDECRYPTABLE),

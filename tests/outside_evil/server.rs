@@ -20,7 +20,7 @@ use crate::outside::free_port;
 
 /// The callback that took longest: without the time for which it stood ready and the machine ran
 /// others.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Longest {
     pub took: Duration,
     pub callback: Option<Callback>,
