@@ -9,7 +9,7 @@ use super::Loop;
 use super::breaker::{Admission, BREAKER_OPEN};
 use super::journal::Who;
 use super::lookup::{
-    ADDRESSES_MAX, CONNECT_STAGGER, Inquiry, LOOKUP_DEADLINE, RESOLVE_DEADLINE, State,
+    ADDRESSES_MAX, CONNECT_STAGGER, Inquiry, LOOKUP_DEADLINE, Lookup, RESOLVE_DEADLINE, State,
     UPSTREAM_MAX, WAITING_MAX, Waiter,
 };
 use super::node::Node;
@@ -119,11 +119,7 @@ impl<H: Host> Node<H> {
         text: fmt::Arguments<'_>,
     ) {
         let now = event_loop.time();
-        let Some(lookup) = self
-            .lookups
-            .as_mut()
-            .and_then(|all| all.table.get_mut(&number))
-        else {
+        let Some(lookup) = self.lookup(number) else {
             return;
         };
         lookup.state = state;
@@ -226,11 +222,7 @@ impl<H: Host> Node<H> {
     ) {
         let text = format_args!("{addresses:?}");
         self.enter(event_loop, number, State::Connect, text);
-        if let Some(lookup) = self
-            .lookups
-            .as_mut()
-            .and_then(|all| all.table.get_mut(&number))
-        {
+        if let Some(lookup) = self.lookup(number) {
             lookup.addresses = addresses.into_iter().take(ADDRESSES_MAX).collect();
         }
         self.try_next_address(event_loop, number);
@@ -243,11 +235,7 @@ impl<H: Host> Node<H> {
             .lookups
             .as_ref()
             .is_some_and(|all| all.connections() >= UPSTREAM_MAX);
-        let Some(lookup) = self
-            .lookups
-            .as_mut()
-            .and_then(|all| all.table.get_mut(&number))
-        else {
+        let Some(lookup) = self.lookup(number) else {
             return;
         };
         if lookup.state != State::Connect {
@@ -276,11 +264,7 @@ impl<H: Host> Node<H> {
 
     /// [`Callback::LookupDeadline`].
     pub(super) fn lookup_deadline(&mut self, event_loop: &mut Loop<H>, number: u64) {
-        let Some(lookup) = self
-            .lookups
-            .as_mut()
-            .and_then(|all| all.table.get_mut(&number))
-        else {
+        let Some(lookup) = self.lookup(number) else {
             return;
         };
         lookup.deadline = None;
@@ -305,15 +289,15 @@ impl<H: Host> Node<H> {
         number: u64,
         why: fmt::Arguments<'_>,
     ) {
-        let lookup = self.lookups.as_ref().and_then(|all| all.table.get(&number));
-        let sent = lookup.is_some_and(|lookup| lookup.state != State::Queued);
+        let left = |lookup: &mut Lookup| lookup.state != State::Queued;
+        let sent = self.lookup(number).is_some_and(left);
         self.enter(
             event_loop,
             number,
             State::Done,
             format_args!("failed: {why}"),
         );
-        let probe = self.is_probe(number);
+        let probe = self.lookup(number).is_some_and(|lookup| lookup.probe);
         let Some(waiters) = self.forget(event_loop, number) else {
             return;
         };
@@ -326,11 +310,6 @@ impl<H: Host> Node<H> {
             _ => self.places_failed(event_loop, number, probe),
         }
         self.start_lookups_soon(event_loop);
-    }
-
-    fn is_probe(&self, number: u64) -> bool {
-        let lookups = self.lookups.as_ref();
-        lookups.is_some_and(|all| all.table.get(&number).is_some_and(|lookup| lookup.probe))
     }
 
     /// Counts a failure. If it opens the breaker, those that queue are not sent after it.
@@ -399,7 +378,7 @@ impl<H: Host> Node<H> {
                 self.enter(event_loop, number, State::Done, text);
             }
         }
-        let probe = self.is_probe(number);
+        let probe = self.lookup(number).is_some_and(|lookup| lookup.probe);
         for waiter in self.forget(event_loop, number).unwrap_or_default() {
             let json = match judged.get(&waiter.bound) {
                 Some((Ok(_), json)) => json,

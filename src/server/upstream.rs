@@ -39,7 +39,8 @@ enum Outcome {
 }
 
 impl<H: Host> Node<H> {
-    fn lookup(&mut self, number: u64) -> Option<&mut Lookup> {
+    /// A question under way.
+    pub(super) fn lookup(&mut self, number: u64) -> Option<&mut Lookup> {
         self.lookups.as_mut()?.table.get_mut(&number)
     }
 
@@ -390,7 +391,8 @@ impl<H: Host> Node<H> {
         let (number, begun) = (upstream.lookup, upstream.response.has_begun());
         self.close_upstream(event_loop, token);
         let Some(number) = number else {
-            return;
+            let text = format_args!("an idle connection to Places ended: {why}");
+            return self.notice(event_loop, Who::Server, text);
         };
         let Some(lookup) = self.lookup(number) else {
             return;
