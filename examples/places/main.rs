@@ -2,8 +2,8 @@
 //! answered from the embedded gazetteer. No key, no network, no cost.
 //!
 //! ```text
-//! cargo run --example places -- --address 127.0.0.1:8443 --ca-file /tmp/places.pem
-//! cargo run -- Clark --places legacy --places-url https://localhost:8443 --ca-file /tmp/places.pem
+//! cargo run --example places -- --address 127.0.0.1:8443 --ca-file places.pem
+//! cargo run -- Clark --places legacy --places-url https://localhost:8443 --ca-file places.pem
 //! printf 'IAMAT kiwi %s %s\nWHATSAT kiwi 10 2\n' +34.06893-118.445127 1621464827 | nc -N 127.0.0.1 10003
 //! ```
 //!
