@@ -129,11 +129,6 @@ impl<H: Host> Node<H> {
         self.hurried
     }
 
-    /// What each neighbour's link is doing, by name.
-    pub fn links(&self) -> impl Iterator<Item = (&str, LinkState)> {
-        self.neighbours.iter().map(|n| (n.name.as_str(), n.state))
-    }
-
     /// Journals a notice.
     pub fn notice(&mut self, event_loop: &mut Loop<H>, who: Who<'_>, text: fmt::Arguments<'_>) {
         if self.journal.is_enabled() {

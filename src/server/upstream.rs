@@ -307,18 +307,13 @@ impl<H: Host> Node<H> {
             return Ok(Outcome::Waits);
         };
         let wrapped = tls.state() == TlsState::Wrapped;
-        let handshake = format!(
-            "{}, {} handshake",
-            tls.protocol().unwrap_or("plaintext"),
-            if tls.resumed() == Some(true) {
-                "resumed"
-            } else {
-                "full"
-            }
-        );
+        let protocol = tls.protocol().unwrap_or("plaintext");
+        let resumed = tls.resumed() == Some(true);
         let state = self.lookup(number).map(|lookup| lookup.state);
         match (state, progress) {
             (Some(State::Handshake), _) if wrapped => {
+                let kind = if resumed { "resumed" } else { "full" };
+                let handshake = format!("{protocol}, {kind} handshake");
                 self.send_request(event_loop, token, number, &handshake)?;
             }
             (Some(State::Send | State::Head), Progress::HeadDone | Progress::Complete) => {
