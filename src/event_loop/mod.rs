@@ -9,6 +9,7 @@
 //! the answers into callbacks, and hands each callback to the [`Application`] with `&mut` access to
 //! everything. So there is no shared ownership anywhere.
 
+mod context;
 mod executor;
 mod handle;
 mod inbox;
@@ -24,6 +25,7 @@ use std::marker::PhantomData;
 use std::panic::Location;
 use std::time::Duration;
 
+pub use context::Context;
 pub use executor::{EXECUTOR_QUEUE_MAX, EXECUTOR_THREADS, Executor, ExecutorError};
 pub use handle::{Handle, Origin, Pending};
 pub use inbox::{INBOX_MAX, InboxFull, Remote};
@@ -45,34 +47,6 @@ pub trait Callback: Clone + fmt::Debug {
     fn signal(number: i32) -> Self;
     /// A blocking job is done, by the number under which it was asked for.
     fn done(job: u64) -> Self;
-}
-
-/// What went wrong in a callback, and where. (asyncio: the context of `call_exception_handler`.)
-#[derive(Debug)]
-pub struct Context<C> {
-    /// What failed, in words.
-    pub message: &'static str,
-    /// The failure.
-    pub error: Box<dyn Error>,
-    /// The callback that failed.
-    pub callback: C,
-    /// Where it was queued.
-    pub location: &'static Location<'static>,
-}
-
-impl<C: fmt::Debug> fmt::Display for Context<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Context {
-            message,
-            error,
-            callback,
-            location,
-        } = self;
-        write!(
-            f,
-            "{message}: {error} (in {callback:?}, queued at {location})"
-        )
-    }
 }
 
 /// The program that runs on the loop.
@@ -317,7 +291,9 @@ impl<W: World, C: Callback> EventLoop<W, C> {
         self.ran = 0;
         self.iteration += 1;
         application.observe(Observation::Polled {
+            began: before,
             took: self.polled_at.saturating_sub(before),
+            timeout,
             events,
             todo: self.todo,
         });
@@ -350,8 +326,8 @@ impl<W: World, C: Callback> EventLoop<W, C> {
     {
         application.before_poll(self);
         let took = self.world.stopwatch().saturating_sub(self.polled_at);
-        let ran = self.ran;
-        application.observe(Observation::Iteration { ran, took });
+        let (ran, began) = (self.ran, self.polled_at);
+        application.observe(Observation::Iteration { ran, began, took });
         if took >= SLOW_ITERATION {
             application.observe(Observation::SlowIteration { ran, took });
         }
@@ -366,6 +342,12 @@ impl<W: World, C: Callback> EventLoop<W, C> {
         } else {
             Some(self.now)
         }
+    }
+
+    /// How many handles of the ready queue, from its front, belong to this turn; what waits behind
+    /// them runs in the next. (asyncio: `ntodo`.)
+    pub fn todo(&self) -> usize {
+        self.todo
     }
 
     /// The ready queue in order, without the cancelled.
@@ -476,9 +458,13 @@ impl<W: World, C: Callback> EventLoop<W, C> {
             }
         }
         let lap = self.world.stopwatch();
-        let took = lap.saturating_sub(self.last_lap);
-        self.last_lap = lap;
-        application.observe(Observation::Finished(handle, took));
+        let began = std::mem::replace(&mut self.last_lap, lap);
+        let took = lap.saturating_sub(began);
+        application.observe(Observation::Finished {
+            handle,
+            began,
+            took,
+        });
         if took >= SLOW_CALLBACK {
             application.observe(Observation::SlowCallback {
                 callback: &callback,

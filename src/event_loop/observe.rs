@@ -17,11 +17,15 @@ pub const SLOW_ITERATION: Duration = Duration::from_millis(100);
 /// and nothing may be decided by them.
 #[derive(Debug)]
 pub enum Observation<'a, C> {
-    /// A poll returned: how long it took, how many events it brought, how many callbacks this
-    /// turn will run.
+    /// A poll returned: when it began, how long it took, how many events it brought, how many
+    /// callbacks this turn will run.
     Polled {
+        /// The stopwatch when it began.
+        began: Duration,
         /// Time inside the poll.
         took: Duration,
+        /// How long it might have slept; `None`: for ever.
+        timeout: Option<Duration>,
         /// Events it returned.
         events: usize,
         /// Callbacks that will run in this turn.
@@ -30,7 +34,14 @@ pub enum Observation<'a, C> {
     /// A callback is about to run.
     Started(Handle, &'a Pending<C>),
     /// It returned.
-    Finished(Handle, Duration),
+    Finished {
+        /// Which one.
+        handle: Handle,
+        /// The stopwatch when it began.
+        began: Duration,
+        /// For how long it ran.
+        took: Duration,
+    },
     /// It took at least [`SLOW_CALLBACK`].
     SlowCallback {
         /// What ran.
@@ -44,6 +55,8 @@ pub enum Observation<'a, C> {
     Iteration {
         /// Callbacks run.
         ran: usize,
+        /// The stopwatch at the end of the poll.
+        began: Duration,
         /// From the end of the poll to the end of the turn.
         took: Duration,
     },

@@ -73,7 +73,7 @@ impl Application<OsWorld> for Watched {
                 self.running = Some(pending.callback);
                 self.waited = waited();
             }
-            Observation::Finished(_, took) => {
+            Observation::Finished { took, .. } => {
                 let took = took.saturating_sub(waited().saturating_sub(self.waited));
                 if took > self.longest.took {
                     let callback = self.running;

@@ -145,17 +145,19 @@ impl Application<Scripted> for Recorder {
 
     fn observe(&mut self, observation: Observation<'_, Act>) {
         self.seen.push(match observation {
-            Observation::Polled { took, events, todo } => Seen::Polled(took, events, todo),
+            Observation::Polled {
+                took, events, todo, ..
+            } => Seen::Polled(took, events, todo),
             Observation::Started(handle, pending) => {
                 Seen::Started(handle, pending.callback.clone())
             }
-            Observation::Finished(handle, took) => Seen::Finished(handle, took),
+            Observation::Finished { handle, took, .. } => Seen::Finished(handle, took),
             Observation::SlowCallback {
                 callback,
                 location,
                 took,
             } => Seen::SlowCallback(callback.clone(), location, took),
-            Observation::Iteration { ran, took } => Seen::Iteration(ran, took),
+            Observation::Iteration { ran, took, .. } => Seen::Iteration(ran, took),
             Observation::SlowIteration { ran, took } => Seen::SlowIteration(ran, took),
         });
     }
