@@ -1,0 +1,2 @@
+//! Looks at the server and its loop, from above: nothing below knows that it exists. Without it the
+//! server runs the same code; with it, another driver calls the same three parts of a turn.
