@@ -73,4 +73,34 @@ impl Config {
     pub fn name(&self) -> &str {
         &self.roster.servers[self.me].name
     }
+
+    /// What a user should know before relying on this server.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if self.upstream.is_none() {
+            warnings.push(String::from(
+                "WHATSAT is answered from the embedded gazetteer (GeoNames, CC BY 4.0), not by Google: \
+                 that takes a key",
+            ));
+        }
+        let roster = &self.roster;
+        let me = &roster.servers[self.me];
+        if !me.address.ip().is_loopback() {
+            warnings.push(format!(
+                "{} is not loopback: whoever reaches it can speak as a server, since links are plain",
+                me.address
+            ));
+        }
+        for index in roster.neighbours(self.me) {
+            let server = &roster.servers[index];
+            if server.course {
+                warnings.push(format!(
+                    "{} is a course server: AT is believed from any connection from {}",
+                    server.name,
+                    server.address.ip()
+                ));
+            }
+        }
+        warnings
+    }
 }

@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use herd::event_loop::EventLoop;
-use herd::server::{Callback, Node, SIGHUP, SIGINT, SIGTERM, Who};
+use herd::server::{Node, SIGHUP, SIGINT, SIGTERM};
 use herd::worlds::os::OsWorld;
 use options::{One, Task};
 
@@ -80,13 +80,12 @@ fn run(one: One) -> Result<bool, String> {
             }
             _ => format!("{name} cannot listen on {address}: {error}"),
         })?;
-    for warning in warnings(&one) {
+    for warning in one.config.warnings() {
         say(&mut io::stderr(), &format!("{name}: {warning}\n"));
-        node.notice(&mut event_loop, Who::Server, format_args!("{warning}"));
     }
     say(&mut io::stdout(), &format!("{name} listens on {address}\n"));
     if one.until_stdin_ends {
-        stop_when_stdin_ends(&event_loop)?;
+        stop_when_stdin_ends()?;
     }
     event_loop
         .run_forever(&mut node)
@@ -94,45 +93,14 @@ fn run(one: One) -> Result<bool, String> {
     Ok(!node.was_hurried())
 }
 
-/// What a user should know before relying on this server.
-fn warnings(one: &One) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if one.config.upstream.is_none() {
-        warnings.push(String::from(
-            "WHATSAT is answered from the embedded gazetteer (GeoNames, CC BY 4.0), not by Google: \
-             that takes a key",
-        ));
-    }
-    let roster = &one.config.roster;
-    let me = &roster.servers[one.config.me];
-    if !me.address.ip().is_loopback() {
-        warnings.push(format!(
-            "{} is not loopback: whoever reaches it can speak as a server, since links are plain",
-            me.address
-        ));
-    }
-    for index in roster.neighbours(one.config.me) {
-        let server = &roster.servers[index];
-        if server.course {
-            warnings.push(format!(
-                "{} is a course server: AT is believed from any connection from {}",
-                server.name,
-                server.address.ip()
-            ));
-        }
-    }
-    warnings
-}
-
-/// A thread reads standard input (a file or a terminal cannot always be polled) and sends its end
-/// into the loop.
-fn stop_when_stdin_ends(event_loop: &EventLoop<OsWorld, Callback>) -> Result<(), String> {
-    let remote = event_loop.remote();
-    let wait = move || {
+/// A thread reads standard input (a file or a terminal cannot always be polled) and turns its end
+/// into the signal to stop, which comes out of the poll like any other.
+fn stop_when_stdin_ends() -> Result<(), String> {
+    let wait = || {
         let mut bytes = [0; 256];
         while matches!(io::stdin().read(&mut bytes), Ok(count) if count > 0) {}
-        // A loop that is gone needs no stopping.
-        let _ = remote.call_soon_threadsafe(Callback::Signal(SIGTERM));
+        // It cannot fail for a signal that exists.
+        let _ = signal_hook::low_level::raise(SIGTERM);
     };
     std::thread::Builder::new()
         .name(String::from("stdin"))

@@ -26,6 +26,8 @@ const READ_CLOSED: Readiness = Readiness::READ_CLOSED;
 
 const A: Token = token(0, 1);
 const B: Token = token(1, 2);
+/// For streams that are accepted and no more.
+const UNNAMED: Token = token(2, 3);
 
 const fn token(index: u32, generation: u32) -> Token {
     Token { index, generation }
@@ -271,7 +273,7 @@ fn registering_tells_what_is_there_already() {
     let (mut listener, address) = listen(&mut world, A);
     let mut client = TcpStream::connect(address).unwrap();
     wait_for(&mut world, A);
-    let (mut stream, _) = world.accept(&mut listener).unwrap();
+    let (mut stream, _) = world.accept(&mut listener, UNNAMED).unwrap();
     client.write_all(b"early").unwrap();
     wait_bytes(&stream, 5);
     assert_eq!(told(&mut world), [], "not registered yet");
@@ -317,7 +319,7 @@ fn a_read_ends_before_an_urgent_byte_and_the_event_says_so() {
     let (mut listener, address) = listen(&mut world, A);
     let mut peer = TcpStream::connect(address).unwrap();
     wait_for(&mut world, A);
-    let (mut stream, _) = world.accept(&mut listener).unwrap();
+    let (mut stream, _) = world.accept(&mut listener, UNNAMED).unwrap();
     world.register(&mut stream, B).unwrap();
     assert_eq!(wait_for(&mut world, B), WRITABLE);
     peer.write_all(b"ab").unwrap();
@@ -339,13 +341,13 @@ fn connections_that_wait_are_told_once() {
     let _clients = [(); 3].map(|()| TcpStream::connect(address).unwrap());
     wait_queue(address, 3);
     assert!(wait_for(&mut world, A).contains(READABLE));
-    let _first = world.accept(&mut listener).unwrap();
+    let _first = world.accept(&mut listener, UNNAMED).unwrap();
     assert_eq!(told(&mut world), [], "two wait, and nobody says so");
     let _another = TcpStream::connect(address).unwrap();
     assert!(wait_for(&mut world, A).contains(READABLE));
     wait_queue(address, 3);
-    let _rest = [(); 3].map(|()| world.accept(&mut listener).unwrap());
-    would_block(world.accept(&mut listener));
+    let _rest = [(); 3].map(|()| world.accept(&mut listener, UNNAMED).unwrap());
+    would_block(world.accept(&mut listener, UNNAMED));
     world.close_listener(listener);
     assert!(TcpStream::connect(address).is_err());
 }

@@ -59,14 +59,16 @@ impl Places {
     ) {
         if token == LISTENER {
             while let Some(listener) = &mut self.listener {
-                let Accepted::Stream(stream, _) = accept(&mut event_loop.world, listener) else {
+                let number = self.accepted + 1;
+                let token = Token {
+                    index: number,
+                    generation: number,
+                };
+                let accepted = accept(&mut event_loop.world, listener, token);
+                let Accepted::Stream(stream, _) = accepted else {
                     return;
                 };
-                self.accepted += 1;
-                let token = Token {
-                    index: self.accepted,
-                    generation: self.accepted,
-                };
+                self.accepted = number;
                 let mut transport = Transport::accepted(stream, token);
                 transport
                     .register(&mut event_loop.world)

@@ -43,7 +43,7 @@ impl fmt::Debug for Token {
 }
 
 /// What a poller says about a socket. All but the first two are hints: a read or a write decides.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Readiness(u8);
 
 impl Readiness {
@@ -56,6 +56,16 @@ impl Readiness {
     /// The other side will send no more, or sent an urgent byte, at which a read stops: either way
     /// a short read does not show that all was read.
     pub const READ_CLOSED: Readiness = Readiness(4);
+
+    /// The flags as one byte, for a recording.
+    pub fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The reverse of [`Readiness::bits`]; bits that mean nothing are dropped.
+    pub fn from_bits(bits: u8) -> Readiness {
+        Readiness(bits & 7)
+    }
 
     /// Whether all of `other` is in `self`.
     pub fn contains(self, other: Readiness) -> bool {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::network::{Network, out_of_descriptors};
+use crate::event_loop::Token;
 
 /// Connections taken in one callback; the rest wait behind everybody else's turn.
 pub const ACCEPT_BUDGET: usize = 16;
@@ -26,10 +27,14 @@ pub enum Accepted<S> {
     OutOfDescriptors(Option<SocketAddr>),
 }
 
-/// Takes one connection. asyncio goes on after EMFILE and makes a timer for each failure
+/// Takes one connection, whose name will be `token`. asyncio goes on after EMFILE and makes a timer for each failure
 /// (cpython#151615); here the caller makes one and returns.
-pub fn accept<N: Network>(network: &mut N, listener: &mut N::Listener) -> Accepted<N::Stream> {
-    match network.accept(listener) {
+pub fn accept<N: Network>(
+    network: &mut N,
+    listener: &mut N::Listener,
+    token: Token,
+) -> Accepted<N::Stream> {
+    match network.accept(listener, token) {
         Ok((stream, address)) => Accepted::Stream(stream, address),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Accepted::Nothing,
         Err(error) if out_of_descriptors(&error) => {

@@ -28,11 +28,12 @@ pub trait Network: World {
     /// Takes the answer of a job that is done: at least one address, or why there is none.
     fn resolved(&mut self, job: u64) -> Option<Result<Vec<SocketAddr>, String>>;
 
-    /// A TLS engine for one connection to `host`, a name or an address.
+    /// A TLS engine for `stream`, connected to `host`, a name or an address. From now on what is
+    /// read from the stream and written to it is the engine's.
     ///
     /// # Errors
     /// In words: the host is no name that a certificate could bear, or there is no TLS here.
-    fn tls(&mut self, host: &str) -> Result<Self::Tls, String>;
+    fn tls(&mut self, host: &str, stream: &Self::Stream) -> Result<Self::Tls, String>;
 
     /// Listens on `address`; connections that wait are told as readable events for `token`.
     ///
@@ -40,12 +41,16 @@ pub trait Network: World {
     /// As the system says: the address in use, no permission, not ours.
     fn listen(&mut self, address: SocketAddr, token: Token) -> io::Result<Self::Listener>;
 
-    /// Takes one waiting connection. It is not registered yet, so that a first read can come
-    /// before the registration.
+    /// Takes one waiting connection, whose name will be `token`. It is not registered yet, so that
+    /// a first read can come before the registration.
     ///
     /// # Errors
     /// `WouldBlock` when none waits; see [`out_of_descriptors`] for the error that needs a timer.
-    fn accept(&mut self, listener: &mut Self::Listener) -> io::Result<(Self::Stream, SocketAddr)>;
+    fn accept(
+        &mut self,
+        listener: &mut Self::Listener,
+        token: Token,
+    ) -> io::Result<(Self::Stream, SocketAddr)>;
 
     /// With no descriptor left: takes one waiting connection with a spare descriptor and closes it.
     ///

@@ -1,5 +1,6 @@
 //! Google's two Nearby Searches, and what the new one is asked for. Pure.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// The fields of a place that [`Api::New`] is asked for, unless told otherwise: who it is, where,
@@ -28,6 +29,15 @@ impl Api {
             Api::Legacy => "/maps/api/place/nearbysearch/json",
             Api::New => "/v1/places:searchNearby",
         }
+    }
+}
+
+impl fmt::Display for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Api::Legacy => "legacy",
+            Api::New => "new",
+        })
     }
 }
 

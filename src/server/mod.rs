@@ -34,7 +34,7 @@ pub use turn::TURN_OUTPUT_MAX;
 pub type Loop<H> = EventLoop<H, Callback>;
 
 /// Everything that a server ever has to do, as data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Callback {
     /// A socket became ready: the listener, a client, a neighbour, Places.
     Ready(Token, Readiness),

@@ -111,6 +111,9 @@ impl<H: Host> Node<H> {
             Who::Server,
             format_args!("listens on {address}"),
         );
+        for warning in self.config.warnings() {
+            self.notice(event_loop, Who::Server, format_args!("{warning}"));
+        }
         for index in 0..self.neighbours.len() {
             self.dial(event_loop, index);
         }
@@ -207,8 +210,11 @@ impl<H: Host> Node<H> {
         let mut taken = 0;
         while taken < ACCEPT_BUDGET {
             taken += 1;
-            match accept(&mut event_loop.world, &mut listener) {
-                Accepted::Stream(stream, address) => self.admit(event_loop, stream, address),
+            let token = self.connections.next_token();
+            match accept(&mut event_loop.world, &mut listener, token) {
+                Accepted::Stream(stream, address) => {
+                    self.admit(event_loop, stream, address, token);
+                }
                 Accepted::Nothing => break,
                 Accepted::Failed(error) => {
                     self.notice(
@@ -246,6 +252,7 @@ impl<H: Host> Node<H> {
         event_loop: &mut Loop<H>,
         stream: H::Stream,
         address: std::net::SocketAddr,
+        token: Token,
     ) {
         if self.connections.len() >= self.config.max_connections {
             event_loop.world.close(stream);
@@ -255,7 +262,6 @@ impl<H: Host> Node<H> {
             );
             return self.notice(event_loop, Who::Server, text);
         }
-        let token = self.connections.next_token();
         self.connections
             .insert(Connection::Inbound(Inbound::new(stream, address, token)));
         self.notice(

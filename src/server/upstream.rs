@@ -125,7 +125,7 @@ impl<H: Host> Node<H> {
         let Some(upstream) = self.connections.upstream(token) else {
             return Ok(());
         };
-        upstream.tls = Some(event_loop.world.tls(&host)?);
+        upstream.tls = Some(event_loop.world.tls(&host, upstream.transport.stream())?);
         let Some(number) = upstream.lookup else {
             return Ok(());
         };

@@ -1,7 +1,16 @@
-//! The implementations of the waist: the operating system, and a simulation.
+//! The implementations of the waist: the operating system, a simulation, a recording played back;
+//! and one that watches another.
 
 pub mod os;
+pub mod recording;
+pub mod replay;
 pub mod sim;
+mod stage;
+mod tap;
+pub mod watched;
+
+pub use stage::Stage;
+pub use tap::{EXCHANGED_BYTES_MAX, EXCHANGES_MAX, Exchange, Tap, Way};
 
 /// Spreads the bits of a counter: SplitMix64's finalizer (Steele, Lea, Flood 2014).
 fn mix(mut bits: u64) -> u64 {

@@ -5,17 +5,20 @@ use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::net::{TcpListener, TcpStream, UnixStream};
+use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::event_loop::{Event, Executor, Readiness, Token, Wake, World};
 use crate::net::{Host, Network, RustlsEngine, TlsClientConfig};
+use crate::worlds::Stage;
 
 /// Events that one poll may return.
 pub const EVENTS_MAX: usize = 1024;
@@ -36,6 +39,7 @@ const O_NONBLOCK: i32 = 0o4000;
 
 /// Tokens that connections cannot have, since their generations would have to wrap.
 const WAKER: mio::Token = mio::Token(usize::MAX);
+const ATTENTION: mio::Token = mio::Token(usize::MAX - 1);
 const SIGNALS: usize = usize::MAX - 64;
 
 /// A listening socket, with a spare descriptor to shed connections when none is left.
@@ -50,7 +54,15 @@ pub struct OsWorld {
     events: Events,
     waker: Arc<OsWaker>,
     born: Instant,
+    /// The clock stands still since then.
+    held: Option<Instant>,
+    /// An event of [`OsWorld::attend_to`] came.
+    attention: bool,
+    /// A poll ends then at the latest.
+    attend_at: Option<Duration>,
     signals: Vec<(i32, UnixStream)>,
+    /// Those that are told as attention.
+    attention_signals: Vec<i32>,
     random: u64,
     journal: Option<(PathBuf, File)>,
     tls: Option<TlsClientConfig>,
@@ -89,7 +101,11 @@ impl OsWorld {
             events: Events::with_capacity(EVENTS_MAX),
             waker: Arc::new(OsWaker(waker)),
             born: Instant::now(),
+            held: None,
+            attention: false,
+            attend_at: None,
             signals: Vec::new(),
+            attention_signals: Vec::new(),
             // The standard library seeds its hashers from the system.
             random: RandomState::new().hash_one(0),
             journal: None,
@@ -135,6 +151,41 @@ impl OsWorld {
         Ok(())
     }
 
+    /// Has the polls of this world end when `other`'s has something to tell. None of that comes out
+    /// as an event: only [`Stage::take_attention`] says so. (epoll descriptors can be nested.)
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn attend_to(&mut self, other: &OsWorld) -> io::Result<()> {
+        let descriptor = other.poll.as_raw_fd();
+        let interest = Interest::READABLE;
+        self.poll
+            .registry()
+            .register(&mut SourceFd(&descriptor), ATTENTION, interest)
+    }
+
+    /// Has a signal end a poll and be told as attention only.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn attend_to_signal(&mut self, number: i32) -> io::Result<()> {
+        self.watch_signal(number)?;
+        self.attention_signals.push(number);
+        Ok(())
+    }
+
+    /// A timeout that does not outlast [`Stage::attend_at`].
+    fn attended(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let now = || self.elapsed();
+        let until = self.attend_at.map(|when| when.saturating_sub(now()));
+        timeout.into_iter().chain(until).min()
+    }
+
+    fn elapsed(&self) -> Duration {
+        let now = self.held.unwrap_or_else(Instant::now);
+        now.saturating_duration_since(self.born)
+    }
+
     fn drain_signal(&mut self, index: usize, events: &mut Vec<Event>) {
         let Some((number, receiver)) = self.signals.get_mut(index) else {
             return;
@@ -143,6 +194,10 @@ impl OsWorld {
         while let Ok(count) = receiver.read(&mut bytes) {
             if count == 0 {
                 break;
+            }
+            if self.attention_signals.contains(number) {
+                self.attention = true;
+                continue;
             }
             // One event for each byte: a second Ctrl-C means something else than the first.
             events.extend((0..count).map(|_| Event::Signal(*number)));
@@ -175,10 +230,11 @@ fn readiness(event: &mio::event::Event) -> Readiness {
 
 impl World for OsWorld {
     fn time(&mut self) -> Duration {
-        self.born.elapsed()
+        self.elapsed()
     }
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
+        let timeout = self.attended(timeout);
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
@@ -194,6 +250,7 @@ impl World for OsWorld {
                         events.push(Event::Done(job));
                     }
                 }
+                ATTENTION => self.attention = true,
                 mio::Token(bits) if bits >= SIGNALS => self.drain_signal(bits - SIGNALS, events),
                 mio::Token(bits) => {
                     events.push(Event::Ready(
@@ -208,7 +265,7 @@ impl World for OsWorld {
     }
 
     fn stopwatch(&self) -> Duration {
-        self.born.elapsed()
+        self.elapsed()
     }
 
     fn waker(&self) -> Arc<dyn Wake> {
@@ -248,7 +305,7 @@ impl Network for OsWorld {
         self.told.remove(&job)
     }
 
-    fn tls(&mut self, host: &str) -> Result<RustlsEngine, String> {
+    fn tls(&mut self, host: &str, _: &TcpStream) -> Result<RustlsEngine, String> {
         let config = self.tls.as_ref().ok_or("no TLS was set up")?;
         config.engine(host)
     }
@@ -271,7 +328,7 @@ impl Network for OsWorld {
         })
     }
 
-    fn accept(&mut self, listener: &mut Listener) -> io::Result<(TcpStream, SocketAddr)> {
+    fn accept(&mut self, listener: &mut Listener, _: Token) -> io::Result<(TcpStream, SocketAddr)> {
         listener.socket.accept()
     }
 
@@ -378,6 +435,26 @@ impl Host for OsWorld {
             *file = open_to_append(path)?;
         }
         Ok(())
+    }
+}
+
+impl Stage for OsWorld {
+    fn hold(&mut self) {
+        self.held.get_or_insert_with(Instant::now);
+    }
+
+    fn release(&mut self) {
+        if let Some(since) = self.held.take() {
+            self.born += since.elapsed();
+        }
+    }
+
+    fn take_attention(&mut self) -> bool {
+        std::mem::take(&mut self.attention)
+    }
+
+    fn attend_at(&mut self, when: Option<Duration>) {
+        self.attend_at = when;
     }
 }
 

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use crate::event_loop::{Application, Event, EventLoop, Token, Wake, World};
 use crate::net::{Host, Network, PlainEngine};
+use crate::worlds::Stage;
 
 pub use net::{Net, Weather};
 pub use stream::End;
@@ -73,7 +74,7 @@ impl Network for SimWorld {
         self.net.borrow_mut().resolved(self.node, job)
     }
 
-    fn tls(&mut self, _: &str) -> Result<PlainEngine, String> {
+    fn tls(&mut self, _: &str, _: &End) -> Result<PlainEngine, String> {
         Ok(PlainEngine::new())
     }
 
@@ -82,7 +83,7 @@ impl Network for SimWorld {
         Ok(())
     }
 
-    fn accept(&mut self, (): &mut ()) -> io::Result<(End, SocketAddr)> {
+    fn accept(&mut self, (): &mut (), _: Token) -> io::Result<(End, SocketAddr)> {
         self.net.borrow_mut().accept(self.node)
     }
 
@@ -153,22 +154,38 @@ impl Host for SimWorld {
     }
 }
 
+/// Its clock moves only when the simulation says so.
+impl Stage for SimWorld {}
+
 /// A node that is up.
-struct Machine<A: Application<SimWorld>> {
-    event_loop: EventLoop<SimWorld, A::Callback>,
+struct Machine<W: World, A: Application<W>> {
+    event_loop: EventLoop<W, A::Callback>,
     application: A,
     born: Duration,
 }
 
-/// Many nodes on one network and one clock.
-pub struct Simulation<A: Application<SimWorld>> {
+/// Many nodes on one network and one clock. Their world is a [`SimWorld`], or one around it.
+pub struct Simulation<A: Application<W>, W: World = SimWorld> {
     net: Rc<RefCell<Net>>,
-    machines: Vec<Option<Machine<A>>>,
+    machines: Vec<Option<Machine<W, A>>>,
 }
 
 impl<A: Application<SimWorld>> Simulation<A> {
+    /// Switches a node on with nothing in its memory; `start` begins what it does.
+    ///
+    /// # Errors
+    /// What `start` says.
+    pub fn boot<F>(&mut self, node: usize, application: A, start: F) -> io::Result<()>
+    where
+        F: FnOnce(&mut A, &mut EventLoop<SimWorld, A::Callback>) -> io::Result<()>,
+    {
+        self.boot_in(node, |world| world, application, start)
+    }
+}
+
+impl<W: World, A: Application<W>> Simulation<A, W> {
     /// A network of `nodes` nodes, none of them up.
-    pub fn new(nodes: usize, seed: u64, weather: Weather) -> Simulation<A> {
+    pub fn new(nodes: usize, seed: u64, weather: Weather) -> Simulation<A, W> {
         Simulation {
             net: Rc::new(RefCell::new(Net::new(nodes, seed, weather))),
             machines: (0..nodes).map(|_| None).collect(),
@@ -192,18 +209,24 @@ impl<A: Application<SimWorld>> Simulation<A> {
             .map(|machine| &machine.application)
     }
 
-    /// Switches a node on with nothing in its memory; `start` begins what it does.
+    /// The same, in a world that `around` makes of the simulated one.
     ///
     /// # Errors
     /// What `start` says.
-    pub fn boot<F>(&mut self, node: usize, mut application: A, start: F) -> io::Result<()>
+    pub fn boot_in<F>(
+        &mut self,
+        node: usize,
+        around: impl FnOnce(SimWorld) -> W,
+        mut application: A,
+        start: F,
+    ) -> io::Result<()>
     where
-        F: FnOnce(&mut A, &mut EventLoop<SimWorld, A::Callback>) -> io::Result<()>,
+        F: FnOnce(&mut A, &mut EventLoop<W, A::Callback>) -> io::Result<()>,
     {
         self.net_mut().boot(node);
         let born = self.net().now;
         let net = Rc::clone(&self.net);
-        let mut event_loop = EventLoop::new(SimWorld { net, node, born });
+        let mut event_loop = EventLoop::new(around(SimWorld { net, node, born }));
         start(&mut application, &mut event_loop)?;
         self.machines[node] = Some(Machine {
             event_loop,
@@ -211,6 +234,12 @@ impl<A: Application<SimWorld>> Simulation<A> {
             born,
         });
         Ok(())
+    }
+
+    /// Takes a node that is up out of the simulation, to look at what it was.
+    pub fn take(&mut self, node: usize) -> Option<(EventLoop<W, A::Callback>, A)> {
+        let machine = self.machines[node].take()?;
+        Some((machine.event_loop, machine.application))
     }
 
     /// Kills a node; its memory is lost.

@@ -1,0 +1,96 @@
+//! Writes a recording.
+
+use std::io::{self, Write};
+
+use super::MAGIC;
+use super::codec::Encoder;
+use super::question::{Kind, Question};
+
+/// Bytes of recording that wait to be written; then they are, in the middle of a turn.
+pub const RECORD_BUFFER_MAX: usize = 256 * 1024;
+
+/// Writes what crosses the waist to a file. If that fails, the recording ends and the server goes
+/// on.
+pub struct Recorder {
+    encoder: Encoder,
+    out: Option<Box<dyn Write>>,
+    error: Option<io::Error>,
+    callbacks: u64,
+    order: u64,
+}
+
+impl Recorder {
+    /// Begins a recording with `header`, one line of JSON.
+    pub fn new(out: Box<dyn Write>, header: &str) -> Recorder {
+        let mut encoder = Encoder::default();
+        let first = format!("{MAGIC}\n{header}\n");
+        encoder.bytes.extend_from_slice(first.as_bytes());
+        Recorder {
+            encoder,
+            out: Some(out),
+            error: None,
+            callbacks: 0,
+            order: 0,
+        }
+    }
+
+    /// Writes one record: a question, and the answer as `put` writes it.
+    pub fn record(&mut self, question: Question, put: impl FnOnce(&mut Encoder)) {
+        if self.out.is_none() {
+            return;
+        }
+        question.put(&mut self.encoder);
+        put(&mut self.encoder);
+        if self.encoder.bytes.len() > RECORD_BUFFER_MAX {
+            self.flush();
+        }
+    }
+
+    /// A callback begins.
+    pub fn begin(&mut self, callback: u32) {
+        self.callbacks += 1;
+        self.order = super::tape::order(self.order, callback);
+        self.record(Question::with(Kind::Begin, callback.into(), 0), |_| ());
+    }
+
+    /// How many callbacks began, and a hash of which in which order.
+    pub fn order(&self) -> (u64, u64) {
+        (self.callbacks, self.order)
+    }
+
+    /// Writes what waits: before the loop sleeps, so that a server that is killed leaves all of its
+    /// recording.
+    pub fn flush(&mut self) {
+        let Some(out) = &mut self.out else {
+            return;
+        };
+        let written = out.write_all(&self.encoder.bytes);
+        self.encoder.bytes.clear();
+        if let Err(error) = written {
+            self.out = None;
+            self.error = Some(error);
+        }
+    }
+
+    /// Why the recording ended before the server did. Told once.
+    pub fn take_error(&mut self) -> Option<io::Error> {
+        self.error.take()
+    }
+
+    /// The server stopped in good order.
+    pub fn finish(&mut self) {
+        let (callbacks, order) = self.order();
+        self.record(Question::new(Kind::End), |out| {
+            out.number(callbacks);
+            out.number(order);
+        });
+        self.flush();
+        self.out = None;
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

@@ -1,0 +1,196 @@
+//! Reads a recording, comparing each question with the one that was asked then.
+
+use std::fmt;
+use std::io;
+use std::rc::Rc;
+
+use super::codec::Decoder;
+use super::question::{Kind, Question};
+use super::{HEADER_MAX, MAGIC};
+use crate::worlds::mix;
+
+/// Where the code did something else than it did when it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Where in the recording, in bytes.
+    pub at: usize,
+    /// How many callbacks had begun.
+    pub callbacks: u64,
+    /// What the server did then; empty if the bytes there are no record.
+    pub then: String,
+    /// What it does now.
+    pub now: String,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference {
+            at,
+            callbacks,
+            then,
+            now,
+        } = self;
+        write!(
+            f,
+            "a difference in callback {callbacks} (byte {at} of the recording):\n  \
+             recorded: it {then}\n  now:      it {now}"
+        )
+    }
+}
+
+/// How a replay ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The server stopped in good order, as it did then.
+    Complete,
+    /// The recording ends in the middle: the server was killed, or its disk was full.
+    Cut,
+    /// The code does something else now.
+    Different(Difference),
+}
+
+/// A recording that is being replayed.
+pub struct Tape {
+    bytes: Rc<[u8]>,
+    decoder: Decoder<'static>,
+    callbacks: u64,
+    order: u64,
+    ending: Option<Ending>,
+}
+
+impl Tape {
+    /// The header of a recording, and where its records begin.
+    ///
+    /// # Errors
+    /// In words: what was expected.
+    pub fn header(bytes: &[u8]) -> Result<(&str, usize), String> {
+        let line = |from: usize| {
+            let rest = bytes.get(from..).unwrap_or_default();
+            let end = rest.iter().take(HEADER_MAX).position(|&byte| byte == b'\n');
+            end.and_then(|end| Some((str::from_utf8(&rest[..end]).ok()?, from + end + 1)))
+        };
+        let (magic, second) = line(0)
+            .filter(|(magic, _)| magic.starts_with("herd recording "))
+            .ok_or_else(|| format!("no recording: expected it to begin with {MAGIC:?}"))?;
+        if magic != MAGIC {
+            return Err(format!(
+                "{magic:?} is of another version: expected {MAGIC:?}"
+            ));
+        }
+        line(second).ok_or_else(|| String::from("the header ends early: expected a line of JSON"))
+    }
+
+    /// Replays the records of `bytes` from `position` on.
+    pub fn new(bytes: Rc<[u8]>, position: usize) -> Tape {
+        Tape {
+            bytes,
+            decoder: Decoder::new(&[], position),
+            callbacks: 0,
+            order: 0,
+            ending: None,
+        }
+    }
+
+    /// How far it is, and how long it is, in bytes.
+    pub fn progress(&self) -> (usize, usize) {
+        (self.decoder.position, self.bytes.len())
+    }
+
+    /// How it ended, once it has.
+    pub fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// How many callbacks began, and a hash of which in which order.
+    pub fn order(&self) -> (u64, u64) {
+        (self.callbacks, self.order)
+    }
+
+    /// Asks a question and takes the recorded answer. `None` once the replay has ended.
+    pub fn ask<T>(
+        &mut self,
+        question: Question,
+        take: impl FnOnce(&mut Decoder<'_>) -> Option<T>,
+    ) -> Option<T> {
+        if self.ending.is_some() {
+            return None;
+        }
+        let at = self.decoder.position;
+        let mut decoder = self.decoder.moved(&self.bytes);
+        if at == self.bytes.len() {
+            self.ending = Some(Ending::Cut);
+            return None;
+        }
+        let Some(recorded) = Question::take(&mut decoder) else {
+            self.unreadable(at, decoder.starved, question);
+            return None;
+        };
+        if recorded != question {
+            self.differ(at, recorded.to_string(), question);
+            return None;
+        }
+        let Some(answer) = take(&mut decoder) else {
+            self.unreadable(at, decoder.starved, question);
+            return None;
+        };
+        self.decoder = decoder.moved(&[]);
+        Some(answer)
+    }
+
+    /// A callback begins: the same as then?
+    pub fn begin(&mut self, callback: u32) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.callbacks += 1;
+        let question = Question::with(Kind::Begin, callback.into(), 0);
+        match self.ask(question, |_| Some(())) {
+            Some(()) => self.order = order(self.order, callback),
+            // A recording that is cut here never knew of it; another callback is a difference in it.
+            None if self.ending == Some(Ending::Cut) => self.callbacks -= 1,
+            None => {}
+        }
+    }
+
+    /// The server has stopped: had it then?
+    pub fn finish(&mut self) {
+        let mine = self.order();
+        let question = Question::new(Kind::End);
+        let at = self.decoder.position;
+        let then = self.ask(question, |from| Some((from.number()?, from.number()?)));
+        match then {
+            Some(then) if then == mine => self.ending = Some(Ending::Complete),
+            Some((count, _)) => {
+                self.differ(at, format!("ends after {count} callbacks"), question);
+            }
+            None => {}
+        }
+    }
+
+    fn differ(&mut self, at: usize, then: String, now: Question) {
+        self.ending = Some(Ending::Different(Difference {
+            at,
+            callbacks: self.callbacks,
+            then,
+            now: now.to_string(),
+        }));
+    }
+
+    /// A record that ends with the file was being written when the server died.
+    fn unreadable(&mut self, at: usize, starved: bool, now: Question) {
+        match starved {
+            true => self.ending = Some(Ending::Cut),
+            false => self.differ(at, String::from("(these bytes are no record)"), now),
+        }
+    }
+}
+
+/// The hash of an order of callbacks, with one more.
+pub(super) fn order(before: u64, callback: u32) -> u64 {
+    mix(before.rotate_left(7) ^ u64::from(callback))
+}
+
+/// What a world says that has nothing more to say.
+pub fn ended() -> io::Error {
+    io::Error::other("the recording has ended")
+}
