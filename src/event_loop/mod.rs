@@ -350,6 +350,12 @@ impl<W: World, C: Callback> EventLoop<W, C> {
         self.todo
     }
 
+    /// The callback that [`run_next`](EventLoop::run_next) would run.
+    pub fn next(&self) -> Option<(Handle, &Pending<C>)> {
+        let mut turn = self.ready.iter().take(self.todo);
+        turn.find_map(|&handle| Some((handle, self.handles.get(handle)?)))
+    }
+
     /// The ready queue in order, without the cancelled.
     pub fn ready(&self) -> impl Iterator<Item = (Handle, &Pending<C>)> {
         self.ready

@@ -8,3 +8,6 @@ pub use header::{config, header};
 pub use probed::Probed;
 mod replay;
 pub use replay::{Outcome, Recording, Replayed, outcome};
+mod changes;
+mod command;
+mod condition;

@@ -61,8 +61,6 @@ pub struct OsWorld {
     /// A poll ends then at the latest.
     attend_at: Option<Duration>,
     signals: Vec<(i32, UnixStream)>,
-    /// Those that are told as attention.
-    attention_signals: Vec<i32>,
     random: u64,
     journal: Option<(PathBuf, File)>,
     tls: Option<TlsClientConfig>,
@@ -105,7 +103,6 @@ impl OsWorld {
             attention: false,
             attend_at: None,
             signals: Vec::new(),
-            attention_signals: Vec::new(),
             // The standard library seeds its hashers from the system.
             random: RandomState::new().hash_one(0),
             journal: None,
@@ -164,16 +161,6 @@ impl OsWorld {
             .register(&mut SourceFd(&descriptor), ATTENTION, interest)
     }
 
-    /// Has a signal end a poll and be told as attention only.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn attend_to_signal(&mut self, number: i32) -> io::Result<()> {
-        self.watch_signal(number)?;
-        self.attention_signals.push(number);
-        Ok(())
-    }
-
     /// A timeout that does not outlast [`Stage::attend_at`].
     fn attended(&self, timeout: Option<Duration>) -> Option<Duration> {
         let now = || self.elapsed();
@@ -194,10 +181,6 @@ impl OsWorld {
         while let Ok(count) = receiver.read(&mut bytes) {
             if count == 0 {
                 break;
-            }
-            if self.attention_signals.contains(number) {
-                self.attention = true;
-                continue;
             }
             // One event for each byte: a second Ctrl-C means something else than the first.
             events.extend((0..count).map(|_| Event::Signal(*number)));
