@@ -28,12 +28,12 @@ enum Report {
 ///
 /// # Errors
 /// A process could not be started, or no server is left.
-pub fn run(roster: &Roster, pass_on: &[String]) -> Result<bool, String> {
+pub fn run(roster: &Roster, pass_on: &[Vec<String>]) -> Result<bool, String> {
     let (sender, reports) = channel();
     watch_signals(sender.clone()).map_err(|error| format!("cannot watch signals: {error}"))?;
     let mut children = Vec::new();
     for (index, server) in roster.servers.iter().enumerate() {
-        let started = start(&server.name, pass_on).and_then(|(child, output)| {
+        let started = start(&server.name, &pass_on[index]).and_then(|(child, output)| {
             children.push(child);
             watch_output(index, output, sender.clone())
         });
@@ -150,8 +150,11 @@ fn stop(children: &mut [Child]) {
 
 fn watch_output(index: usize, output: ChildStdout, sender: Sender<Report>) -> io::Result<()> {
     let watch = move || {
-        for _ in BufReader::new(output).lines().map_while(Result::ok) {
-            let _ = sender.send(Report::Listens);
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            match line.contains(" listens on ") {
+                true => drop(sender.send(Report::Listens)),
+                false => say(&format!("{line}\n")),
+            }
         }
         let _ = sender.send(Report::Ended(index));
     };

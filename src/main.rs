@@ -2,13 +2,16 @@
 
 mod all;
 mod google;
+mod look;
 mod options;
+mod ps;
 
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use herd::event_loop::EventLoop;
-use herd::server::{Node, SIGHUP, SIGINT, SIGTERM};
+use herd::net::Host;
+use herd::server::{Loop, Node, SIGHUP, SIGINT, SIGTERM};
 use herd::worlds::os::OsWorld;
 use options::{One, Task};
 
@@ -27,6 +30,18 @@ fn main() -> ExitCode {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(problem) => fail(1, &problem),
+        },
+        Ok(Task::Ps { address, json }) => match ps::ps(address, json) {
+            Ok(text) => {
+                say(&mut io::stdout(), &text);
+                ExitCode::SUCCESS
+            }
+            Err(problem) => fail(1, &problem),
+        },
+        Ok(Task::Replay { path, look }) => match look::replay(&path, &look) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(problem) => fail(WRONG_USE, &problem),
         },
         Ok(Task::One(one)) => match run(*one) {
             Ok(true) => ExitCode::SUCCESS,
@@ -51,11 +66,13 @@ fn say(stream: &mut impl Write, text: &str) {
 /// Runs one server until it is asked to stop. False if a second request cut the stopping short.
 fn run(one: One) -> Result<bool, String> {
     let name = one.config.name().to_string();
-    let address = one.config.roster.servers[one.config.me].address;
     let world = || -> io::Result<OsWorld> {
         let mut world = OsWorld::new()?;
         for signal in [SIGHUP, SIGINT, SIGTERM] {
-            world.watch_signal(signal)?;
+            // Ctrl-C in the stepper holds the loop; the server does not hear of it.
+            if signal != SIGINT || !one.look.step {
+                world.watch_signal(signal)?;
+            }
         }
         Ok(world)
     };
@@ -71,26 +88,36 @@ fn run(one: One) -> Result<bool, String> {
             )
         })?;
     }
+    if !one.look.is_idle() {
+        return look::run(world, &one);
+    }
     let mut event_loop = EventLoop::new(world);
     let mut node = Node::new(one.config.clone());
-    node.start(&mut event_loop)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                format!("{name} cannot listen on {address}: the port is in use")
-            }
-            _ => format!("{name} cannot listen on {address}: {error}"),
-        })?;
-    for warning in one.config.warnings() {
-        say(&mut io::stderr(), &format!("{name}: {warning}\n"));
-    }
-    say(&mut io::stdout(), &format!("{name} listens on {address}\n"));
-    if one.until_stdin_ends {
-        stop_when_stdin_ends()?;
-    }
+    begin(&one, &mut node, &mut event_loop)?;
     event_loop
         .run_forever(&mut node)
         .map_err(|error| format!("{name} cannot poll any more: {error}"))?;
     Ok(!node.was_hurried())
+}
+
+/// Opens the listener, and says so.
+fn begin<H: Host>(one: &One, node: &mut Node<H>, event_loop: &mut Loop<H>) -> Result<(), String> {
+    let name = one.config.name();
+    let address = one.config.roster.servers[one.config.me].address;
+    node.start(event_loop).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{name} cannot listen on {address}: the port is in use")
+        }
+        _ => format!("{name} cannot listen on {address}: {error}"),
+    })?;
+    for warning in one.config.warnings() {
+        say(&mut io::stderr(), &format!("{name}: {warning}\n"));
+    }
+    say(&mut io::stdout(), &format!("{name} listens on {address}\n"));
+    match one.until_stdin_ends {
+        true => stop_when_stdin_ends(),
+        false => Ok(()),
+    }
 }
 
 /// A thread reads standard input (a file or a terminal cannot always be polled) and turns its end

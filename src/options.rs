@@ -1,14 +1,16 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use getopts::{Matches, Options};
 use herd::config::{CONNECTIONS_MAX, Config};
-use herd::herd::{RECORDS_MAX, Roster};
+use herd::herd::{RECORDS_MAX, Roster, Server};
 use herd::net::TlsClientConfig;
 
 use crate::google;
+use crate::look::Look;
 
 /// What the command line asks for.
 pub enum Task {
@@ -20,8 +22,22 @@ pub enum Task {
     All {
         /// The herd.
         roster: Roster,
-        /// Options that each child gets as well.
-        pass_on: Vec<String>,
+        /// Options that each child gets as well, by its place in the herd.
+        pass_on: Vec<Vec<String>>,
+    },
+    /// Print what a running server looks like.
+    Ps {
+        /// Its inspection listener.
+        address: SocketAddr,
+        /// As JSON.
+        json: bool,
+    },
+    /// Run a server from a recording.
+    Replay {
+        /// The recording.
+        path: PathBuf,
+        /// How it is looked at.
+        look: Look,
     },
 }
 
@@ -35,6 +51,8 @@ pub struct One {
     pub tls: Option<TlsClientConfig>,
     /// Stop when standard input ends.
     pub until_stdin_ends: bool,
+    /// How it is looked at.
+    pub look: Look,
 }
 
 fn options() -> Options {
@@ -55,6 +73,13 @@ fn options() -> Options {
         .optopt("", "max-records", &format!("clients the table takes (default {RECORDS_MAX})"), "N")
         .optopt("", "max-connections", &format!("connections held at once (default {CONNECTIONS_MAX})"), "N")
         .optopt("", "client-idle", "close a client that sends no command for so long (default 0: never)", "SECONDS")
+        .optflag("", "step", "hold the loop before its first callback, and take commands: help lists them")
+        .optopt("", "inspect", "let a browser on this machine look at the loop, hold it and step it (with --all: the first of as many ports)", "ADDR")
+        .optopt("", "trace", "write Chrome trace events, for Perfetto (with --all: a folder)", "FILE")
+        .optopt("", "record", "write down everything the world tells the server (with --all: a folder)", "FILE")
+        .optopt("", "replay", "run a server from a recording, with no network; exit 1 at the first difference", "FILE")
+        .optopt("", "ps", "print what a server with --inspect ADDR looks like", "ADDR")
+        .optflag("", "json", "with --ps: as JSON")
         .optflag("", "until-stdin-ends", "stop when standard input ends, so that no server outlives its parent")
         .optflag("h", "help", "print this")
         .optflag("V", "version", "print the version");
@@ -78,11 +103,23 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     if matches.opt_present("version") {
         return Ok(Task::Print(format!("herd {}\n", env!("CARGO_PKG_VERSION"))));
     }
+    if let Some(text) = matches.opt_str("ps") {
+        let address = address("ps", &text)?;
+        let json = matches.opt_present("json");
+        return Ok(Task::Ps { address, json });
+    }
+    if matches.opt_present("json") {
+        return Err(format!("--json: expected --ps ADDR beside it; {EXPECTED}"));
+    }
+    let look = look(&matches)?;
+    if let Some(path) = matches.opt_str("replay") {
+        return replay(PathBuf::from(path), look, &matches);
+    }
     let upstream = google::upstream(&matches)?;
     let tls = google::tls(&matches, upstream.is_some())?;
     let roster = roster(&matches)?;
     if matches.opt_present("all") {
-        return all(&matches, roster);
+        return all(&matches, roster, &look);
     }
     let name = match matches.free.as_slice() {
         [name] => name,
@@ -107,8 +144,61 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
         },
         tls,
         log,
-        until_stdin_ends: matches.opt_present("until-stdin-ends"),
+        until_stdin_ends: until_stdin_ends(&matches, &look)?,
+        look,
     })))
+}
+
+fn look(matches: &Matches) -> Result<Look, String> {
+    let path = |option: &str| matches.opt_str(option).map(PathBuf::from);
+    let inspect = matches.opt_str("inspect");
+    Ok(Look {
+        step: matches.opt_present("step"),
+        inspect: inspect.map(|text| address("inspect", &text)).transpose()?,
+        trace: path("trace"),
+        record: path("record"),
+    })
+}
+
+fn address(option: &str, text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| format!("--{option} {text}: expected an address such as 127.0.0.1:9000"))
+}
+
+fn until_stdin_ends(matches: &Matches, look: &Look) -> Result<bool, String> {
+    let asked = matches.opt_present("until-stdin-ends");
+    match asked && look.step {
+        true => Err(String::from(
+            "--step reads standard input: expected no --until-stdin-ends",
+        )),
+        false => Ok(asked),
+    }
+}
+
+/// A recording holds its server's options: others make no sense beside it.
+fn replay(path: PathBuf, look: Look, matches: &Matches) -> Result<Task, String> {
+    let other = matches.free.first().cloned().or_else(|| {
+        let others = [
+            "all",
+            "herd",
+            "log",
+            "places",
+            "places-url",
+            "record",
+            "one-shot",
+        ];
+        others
+            .into_iter()
+            .find(|option| matches.opt_present(option))
+            .map(|option| format!("--{option}"))
+    });
+    match other {
+        Some(other) => Err(format!(
+            "{other} beside --replay: expected no server and only --step, --inspect or --trace, \
+             since a recording holds the rest"
+        )),
+        None => Ok(Task::Replay { path, look }),
+    }
 }
 
 fn config(matches: &Matches, defaults: Config, journal: bool) -> Result<Config, String> {
@@ -125,7 +215,7 @@ fn config(matches: &Matches, defaults: Config, journal: bool) -> Result<Config, 
     })
 }
 
-fn all(matches: &Matches, roster: Roster) -> Result<Task, String> {
+fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
     if let Some(name) = matches.free.first() {
         return Err(format!(
             "--all takes no name, {name:?} was given; {EXPECTED}"
@@ -162,7 +252,50 @@ fn all(matches: &Matches, roster: Roster) -> Result<Task, String> {
             pass_on.push(format!("--{flag}"));
         }
     }
-    Ok(Task::All { roster, pass_on })
+    let each = |(index, server): (usize, &Server)| {
+        let mut mine = pass_on.clone();
+        mine.extend(look_of_one(look, index, &server.name)?);
+        Ok(mine)
+    };
+    let pass_on: Result<_, String> = roster.servers.iter().enumerate().map(each).collect();
+    Ok(Task::All {
+        pass_on: pass_on?,
+        roster,
+    })
+}
+
+/// What one server of a herd that is looked at gets: a port, a file in a folder.
+fn look_of_one(look: &Look, index: usize, name: &str) -> Result<Vec<String>, String> {
+    if look.step {
+        return Err(String::from(
+            "--step with --all: expected a NAME, since one terminal steps one server",
+        ));
+    }
+    let mut options = Vec::new();
+    if let Some(first) = look.inspect {
+        let port = u16::try_from(index)
+            .ok()
+            .and_then(|index| first.port().checked_add(index));
+        let port = port.filter(|_| first.port() != 0);
+        let port = port.ok_or_else(|| {
+            format!(
+                "--inspect {first} with --all: expected a port with room for one for each server"
+            )
+        })?;
+        options.push(format!("--inspect={}", SocketAddr::new(first.ip(), port)));
+    }
+    for (option, folder, ending) in [
+        ("trace", &look.trace, "trace.json"),
+        ("record", &look.record, "recording"),
+    ] {
+        if let Some(folder) = folder {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| format!("--{option} {}: {error}", folder.display()))?;
+            let file = folder.join(format!("{name}.{ending}"));
+            options.push(format!("--{option}={}", file.display()));
+        }
+    }
+    Ok(options)
 }
 
 fn roster(matches: &Matches) -> Result<Roster, String> {
@@ -184,7 +317,9 @@ fn number<T: std::str::FromStr>(matches: &Matches, name: &str, default: T) -> Re
 
 fn help(options: &Options) -> String {
     let brief = "Usage: herd NAME [options]     run one server in the foreground\n       \
-                 herd --all [options]    run the whole herd\n\n\
+                 herd --all [options]    run the whole herd\n       \
+                 herd --replay FILE      run a server from a recording\n       \
+                 herd --ps ADDR          look at a running server\n\n\
                  Clients say   IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1621464827.959498503\n\
                  and ask       WHATSAT kiwi.cs.ucla.edu 10 5";
     options.usage(brief)

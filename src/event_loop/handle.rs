@@ -54,7 +54,8 @@ pub struct Pending<C> {
     pub callback: C,
     /// Why it is here.
     pub origin: Origin,
-    /// Loop time at which it was queued or scheduled.
+    /// Loop time since which it waits to run: when it was queued or, of a timer, when it was due;
+    /// for a timer that is not due yet, when it was set.
     pub since: Duration,
     /// The line of source that queued it. (asyncio: debug mode's source_traceback.)
     pub location: &'static Location<'static>,

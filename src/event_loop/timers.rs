@@ -68,9 +68,11 @@ impl Timers {
     /// Takes the earliest timer that is due at `now`.
     pub fn pop_due<C>(&mut self, now: Duration, handles: &mut Handles<C>) -> Option<Handle> {
         while self.next_deadline()? <= now {
-            let Reverse((_, handle)) = self.heap.pop()?;
+            let Reverse((when, handle)) = self.heap.pop()?;
             if let Some(pending) = handles.get_mut(handle) {
                 pending.scheduled = false;
+                // From now on it waits to run, and has since it was due.
+                pending.since = when;
                 return Some(handle);
             }
             self.cancelled -= 1;

@@ -62,6 +62,7 @@ pub struct Store {
     index: Vec<HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>>,
     hasher: RandomState,
     bytes: usize,
+    kept: u64,
     records_max: usize,
     bytes_max: usize,
     ties: Ties,
@@ -75,6 +76,7 @@ impl Store {
             index: (0..SHARDS).map(|_| HashMap::default()).collect(),
             hasher: RandomState::new(),
             bytes: 0,
+            kept: 0,
             records_max: records_max.min(NONE as usize),
             bytes_max,
             ties,
@@ -84,6 +86,21 @@ impl Store {
     /// Number of clients known.
     pub fn len(&self) -> usize {
         self.records.len()
+    }
+
+    /// Reports kept so far: each was news.
+    pub fn kept(&self) -> u64 {
+        self.kept
+    }
+
+    /// Bytes of AT lines, and how many there may be.
+    pub fn bytes(&self) -> (usize, usize) {
+        (self.bytes, self.bytes_max)
+    }
+
+    /// Clients that the table takes.
+    pub fn records_max(&self) -> usize {
+        self.records_max
     }
 
     /// True if no client is known.
@@ -155,6 +172,7 @@ impl Store {
             .insert(hash, position)
             .unwrap_or(NONE);
         self.bytes += line.len();
+        self.kept += 1;
         self.records.push(Record {
             line: line.into(),
             next,
@@ -169,6 +187,7 @@ impl Store {
             return Offer::Full;
         }
         self.bytes = bytes;
+        self.kept += 1;
         if stored.len() == line.len() {
             stored.copy_from_slice(line);
         } else {

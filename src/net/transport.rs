@@ -103,6 +103,11 @@ impl<S> Transport<S> {
         self.at_end
     }
 
+    /// True if the poller said that a write will be taken, and none was refused since.
+    pub fn may_write(&self) -> bool {
+        self.writable
+    }
+
     /// Bytes not yet taken by the system.
     pub fn unsent(&self) -> usize {
         self.unsent.len()

@@ -1,13 +1,46 @@
 //! Looks at the server and its loop, from above: nothing below knows that it exists. Without it the
 //! server runs the same code; with it, another driver calls the same three parts of a turn.
 
-mod header;
-mod probed;
-
-pub use header::{config, header};
-pub use probed::Probed;
-mod replay;
-pub use replay::{Outcome, Recording, Replayed, outcome};
 mod changes;
 mod command;
 mod condition;
+mod console;
+mod driver;
+mod header;
+mod histogram;
+mod http;
+mod inspection;
+mod inspector;
+mod meters;
+mod narrate;
+mod obey;
+mod probed;
+mod replay;
+mod session;
+mod stops;
+mod tables;
+mod trace;
+mod tracer;
+mod view;
+
+pub use command::{COMMAND_MAX, Command, help};
+pub use condition::Condition;
+pub use console::Console;
+pub use driver::{Driver, Moved};
+pub use header::{config, header};
+pub use histogram::Histogram;
+pub use inspection::Inspection;
+pub use inspector::{
+    Ask, InspectCallback, InspectLoop, Inspector, REQUEST_DEADLINE, SUBSCRIBER_UNSENT_MAX,
+    VISITORS_MAX,
+};
+pub use meters::{Meters, RECENT_MAX};
+pub use narrate::SHOWN_BYTES_MAX;
+pub use probed::{Probed, Ran};
+pub use replay::{Outcome, Recording, Replayed, outcome};
+pub use session::{Rewind, Session};
+pub use stops::STOPS_MAX;
+pub use tables::all as tables;
+pub use trace::{FlowEnd, TRACE_BUFFER_MAX, Trace};
+pub use tracer::{Tracer, flow_id};
+pub use view::{Phase, Stand, State};

@@ -41,6 +41,15 @@ impl Breaker {
         }
     }
 
+    /// Its state in one word: closed, open, or probing.
+    pub fn state(&self) -> &'static str {
+        match (self.open_until, self.probing) {
+            (None, _) => "closed",
+            (Some(_), true) => "probing",
+            (Some(_), false) => "open",
+        }
+    }
+
     /// A question did not go out after all: if it was the probe, another may be.
     pub fn withdrawn(&mut self, probe: bool) {
         self.probing &= !probe;

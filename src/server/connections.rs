@@ -95,12 +95,28 @@ impl<N: Network> Connections<N> {
         }
     }
 
+    /// The connection, to look at.
+    pub fn get(&self, token: Token) -> Option<&Connection<N>> {
+        let (generation, connection) = self.slab.get(token.index as usize)?;
+        (*generation == token.generation).then_some(connection)
+    }
+
     /// The link, to look at.
     pub fn get_link(&self, token: Token) -> Option<&Link<N::Stream>> {
-        match self.slab.get(token.index as usize)? {
-            (generation, Connection::Link(link)) if *generation == token.generation => Some(link),
+        match self.get(token)? {
+            Connection::Link(link) => Some(link),
             _ => None,
         }
+    }
+
+    /// All connections, by their slots.
+    pub fn iter(&self) -> impl Iterator<Item = (Token, &Connection<N>)> {
+        let token = |index: usize, generation: u32| Token {
+            index: index as u32,
+            generation,
+        };
+        let slots = self.slab.iter();
+        slots.map(move |(index, (generation, connection))| (token(index, *generation), connection))
     }
 
     /// Takes a connection out.
@@ -113,12 +129,12 @@ impl<N: Network> Connections<N> {
 
     /// The tokens of all accepted connections.
     pub fn inbound_tokens(&self) -> Vec<Token> {
-        let inbound = |(index, (generation, connection)): (usize, &(u32, Connection<N>))| {
-            matches!(connection, Connection::Inbound(_)).then_some(Token {
-                index: index as u32,
-                generation: *generation,
-            })
+        let inbound = |(_, connection): &(Token, &Connection<N>)| {
+            matches!(connection, Connection::Inbound(_))
         };
-        self.slab.iter().filter_map(inbound).collect()
+        self.iter()
+            .filter(inbound)
+            .map(|(token, _)| token)
+            .collect()
     }
 }

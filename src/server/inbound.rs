@@ -55,19 +55,19 @@ pub struct Inbound<S> {
     /// Where it is in its life.
     pub phase: Phase,
     /// Input not yet answered: part of a line, or more lines than one turn takes.
-    partial: Buffer,
+    pub(super) partial: Buffer,
     /// `partial` may hold whole lines.
-    backlogged: bool,
+    pub(super) backlogged: bool,
     /// A [`Callback::Again`] is queued.
-    again: bool,
+    pub(super) again: bool,
     /// Too much is unsent to read more.
-    paused: bool,
+    pub(super) paused: bool,
     /// A WHATSAT waits for Places; what comes behind it waits too.
     pub waits: bool,
     /// It had its share of this turn.
     served: bool,
     /// Made when the first is set: an idle client has none.
-    deadlines: Option<Box<Deadlines>>,
+    pub(super) deadlines: Option<Box<Deadlines>>,
 }
 
 impl<S> Inbound<S> {

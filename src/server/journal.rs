@@ -85,6 +85,11 @@ impl Journal {
         self.dropped
     }
 
+    /// Bytes that wait for the disk.
+    pub fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
     /// A line that came in.
     pub fn input(&mut self, wall: Duration, who: Who<'_>, bytes: &[u8]) {
         self.entry(wall, who, b" < ", bytes);

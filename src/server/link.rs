@@ -36,7 +36,7 @@ pub struct Neighbour {
     /// Our link to it.
     pub state: LinkState,
     backoff: Backoff,
-    up_since: Duration,
+    pub(super) up_since: Duration,
 }
 
 /// Where a link is in its life.
@@ -55,9 +55,9 @@ pub struct Link<S> {
     /// The stream.
     pub transport: Transport<S>,
     /// Whose link it is.
-    neighbour: usize,
+    pub(super) neighbour: usize,
     /// What it owes.
-    backlog: Backlog,
+    pub(super) backlog: Backlog,
     /// A [`Callback::Dump`] or [`Callback::Again`] is queued.
     dump_queued: bool,
     again: bool,

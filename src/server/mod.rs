@@ -13,6 +13,7 @@ mod lookup;
 mod node;
 mod turn;
 mod upstream;
+mod view;
 
 use crate::event_loop::{self, EventLoop, Readiness, Token};
 
@@ -29,6 +30,7 @@ pub use lookup::{
 };
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM, STOP_DEADLINE};
 pub use turn::TURN_OUTPUT_MAX;
+pub use view::{ROWS_MAX, STORE_ROWS_MAX};
 
 /// The loop that a server runs on.
 pub type Loop<H> = EventLoop<H, Callback>;

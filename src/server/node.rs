@@ -34,7 +34,7 @@ pub const SAY_AGAIN: Duration = Duration::from_secs(60);
 const READ_BUFFER: usize = 64 * 1024;
 
 /// The listener's token. The slab never gives generation 0.
-const LISTENER: Token = Token {
+pub(super) const LISTENER: Token = Token {
     index: 0,
     generation: 0,
 };
@@ -54,9 +54,9 @@ pub struct Node<H: Host> {
     pub(super) full_said: Option<Duration>,
     /// A first signal to stop came.
     pub(super) stopping: bool,
-    listener: Option<H::Listener>,
+    pub(super) listener: Option<H::Listener>,
     /// No descriptor was left: connections may wait of which no event will tell. The timer looks.
-    starved: Option<Handle>,
+    pub(super) starved: Option<Handle>,
     /// A [`Callback::Accept`] is queued.
     accept_queued: bool,
     hurried: bool,

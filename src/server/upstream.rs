@@ -17,9 +17,9 @@ pub struct Upstream<S, T> {
     /// The stream.
     pub transport: Transport<S>,
     /// TLS, once the stream is connected.
-    tls: Option<T>,
+    pub(super) tls: Option<T>,
     /// The lookup it serves; idle without one.
-    lookup: Option<u64>,
+    pub(super) lookup: Option<u64>,
     /// A request was given to TLS and its answer is not complete.
     asked: bool,
     /// The answer as far as it has come.
@@ -27,7 +27,7 @@ pub struct Upstream<S, T> {
     /// A [`Callback::Again`] is queued.
     again: bool,
     /// When its idleness ends.
-    idle: Option<Handle>,
+    pub(super) idle: Option<Handle>,
 }
 
 /// What a turn with a connection came to.

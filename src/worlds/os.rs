@@ -48,6 +48,16 @@ pub struct Listener {
     spare: Option<File>,
 }
 
+impl Listener {
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+}
+
 /// The operating system.
 pub struct OsWorld {
     poll: Poll,
@@ -58,8 +68,8 @@ pub struct OsWorld {
     held: Option<Instant>,
     /// An event of [`OsWorld::attend_to`] came.
     attention: bool,
-    /// A poll ends then at the latest.
-    attend_at: Option<Duration>,
+    /// A poll ends after this long at the latest.
+    attend_within: Option<Duration>,
     signals: Vec<(i32, UnixStream)>,
     random: u64,
     journal: Option<(PathBuf, File)>,
@@ -101,7 +111,7 @@ impl OsWorld {
             born: Instant::now(),
             held: None,
             attention: false,
-            attend_at: None,
+            attend_within: None,
             signals: Vec::new(),
             // The standard library seeds its hashers from the system.
             random: RandomState::new().hash_one(0),
@@ -161,11 +171,10 @@ impl OsWorld {
             .register(&mut SourceFd(&descriptor), ATTENTION, interest)
     }
 
-    /// A timeout that does not outlast [`Stage::attend_at`].
-    fn attended(&self, timeout: Option<Duration>) -> Option<Duration> {
-        let now = || self.elapsed();
-        let until = self.attend_at.map(|when| when.saturating_sub(now()));
-        timeout.into_iter().chain(until).min()
+    /// The Unix time at which this world was born, as of now: the wall clock may jump.
+    pub fn epoch(&self) -> Duration {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        now.unwrap_or_default().saturating_sub(self.elapsed())
     }
 
     fn elapsed(&self) -> Duration {
@@ -217,7 +226,7 @@ impl World for OsWorld {
     }
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
-        let timeout = self.attended(timeout);
+        let timeout = timeout.into_iter().chain(self.attend_within).min();
         match self.poll.poll(&mut self.events, timeout) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
@@ -436,8 +445,8 @@ impl Stage for OsWorld {
         std::mem::take(&mut self.attention)
     }
 
-    fn attend_at(&mut self, when: Option<Duration>) {
-        self.attend_at = when;
+    fn attend_within(&mut self, patience: Option<Duration>) {
+        self.attend_within = patience;
     }
 }
 

@@ -26,9 +26,9 @@ pub trait Stage: Host {
         false
     }
 
-    /// Ends the next polls at this time at the latest, for the sake of whoever looks.
-    fn attend_at(&mut self, when: Option<Duration>) {
-        let _ = when;
+    /// Ends the next polls after this long at the latest, for the sake of whoever looks.
+    fn attend_within(&mut self, patience: Option<Duration>) {
+        let _ = patience;
     }
 
     /// True once a replay has ended: what it says from then on means nothing.

@@ -358,8 +358,8 @@ impl<W: Stage> Stage for Watched<W> {
         self.inner.take_attention()
     }
 
-    fn attend_at(&mut self, when: Option<Duration>) {
-        self.inner.attend_at(when);
+    fn attend_within(&mut self, patience: Option<Duration>) {
+        self.inner.attend_within(patience);
     }
 
     fn has_ended(&self) -> bool {

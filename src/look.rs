@@ -1,0 +1,207 @@
+//! Runs a server with somebody looking, and replays what was recorded.
+
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use herd::config::Config;
+use herd::event_loop::EventLoop;
+use herd::net::Host;
+use herd::probe::{
+    Console, Driver, Inspection, Outcome, Probed, Recording, Session, Trace, Tracer, header,
+    outcome,
+};
+use herd::server::{Node, SIGINT, SIGTERM};
+use herd::worlds::os::OsWorld;
+use herd::worlds::recording::{Ending, Recorder};
+use herd::worlds::watched::Watched;
+use herd::worlds::{Stage, Tap};
+
+use crate::options::One;
+use crate::{begin, say};
+
+/// How a server is looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// Hold it before its first callback, and take commands.
+    pub step: bool,
+    /// Let visitors in here.
+    pub inspect: Option<SocketAddr>,
+    /// Write a trace.
+    pub trace: Option<PathBuf>,
+    /// Write a recording.
+    pub record: Option<PathBuf>,
+}
+
+impl Look {
+    /// True if nobody looks.
+    pub fn is_idle(&self) -> bool {
+        !self.step && self.inspect.is_none() && self.trace.is_none() && self.record.is_none()
+    }
+
+    /// True if somebody may hold the loop or wants to see bytes.
+    fn is_close(&self) -> bool {
+        self.step || self.inspect.is_some() || self.trace.is_some()
+    }
+}
+
+/// Runs a server until it has stopped. False if a second signal cut the stopping short.
+///
+/// # Errors
+/// In words: what could not be opened, or why the loop could not go on.
+pub fn run(mut world: OsWorld, one: &One) -> Result<bool, String> {
+    let (config, look) = (&one.config, &one.look);
+    let epoch = world.epoch();
+    let inspection = inspection(look, config, Some(&mut world))?;
+    let recorder = look
+        .record
+        .as_ref()
+        .map(|path| recorder(path, config))
+        .transpose()?;
+    let tap = look.is_close().then(Tap::default);
+    let key = config
+        .upstream
+        .as_ref()
+        .and_then(|upstream| upstream.key.as_ref());
+    let secret = key.map_or("", |key| key.expose());
+    let mut event_loop = EventLoop::new(Watched::new(world, recorder, tap, secret));
+    let mut probed = Probed::new(Node::new(config.clone()));
+    begin(one, &mut probed.node, &mut event_loop)?;
+    if !look.is_close() {
+        event_loop
+            .run_forever(&mut probed)
+            .map_err(|error| gone(&error))?;
+        event_loop.world.finish();
+        warn_of_recording(&mut event_loop.world);
+        return Ok(!probed.node.was_hurried());
+    }
+    let mut session = Session::new(Driver::new(event_loop, probed), None);
+    open(&mut session, inspection, look, config.name(), epoch)?;
+    session.run().map_err(|error| gone(&error))?;
+    warn_of_recording(session.driver().world());
+    Ok(!session.driver().node().was_hurried())
+}
+
+/// Replays a recording; true if the code still does the same.
+///
+/// # Errors
+/// In words: the file cannot be read, or is no recording.
+pub fn replay(path: &Path, look: &Look) -> Result<bool, String> {
+    let say_where = |why: &dyn std::fmt::Display| format!("--replay {}: {why}", path.display());
+    let bytes = std::fs::read(path).map_err(|error| say_where(&error))?;
+    let recording = Recording::new(&bytes).map_err(|error| say_where(&error))?;
+    drop(bytes);
+    if !look.is_close() {
+        return Ok(report(&recording.run()));
+    }
+    let tap = || Some(Tap::default());
+    let begin = move |recording: &Recording| {
+        let (event_loop, probed) = recording.begin(tap());
+        Driver::new(event_loop, probed)
+    };
+    let inspection = inspection(look, recording.config(), None)?;
+    let driver = begin(&recording);
+    let name = recording.config().name().to_string();
+    let rewind = Box::new(move || begin(&recording));
+    let mut session = Session::new(driver, Some(rewind));
+    open(&mut session, inspection, look, &name, Duration::ZERO)?;
+    session.run().map_err(|error| gone(&error))?;
+    if !session.driver().is_over() {
+        return Ok(true);
+    }
+    Ok(report(&outcome(session.driver().world())))
+}
+
+/// Says how a replay ended.
+fn report(outcome: &Outcome) -> bool {
+    let (callbacks, order) = (outcome.callbacks, outcome.order);
+    let (at, length) = outcome.progress;
+    let text = match &outcome.ending {
+        Ending::Complete => format!("equal: {callbacks} callbacks, order {order:016x}\n"),
+        Ending::Cut => format!(
+            "equal so far: {callbacks} callbacks, order {order:016x}; the recording ends at byte \
+             {at} of {length} without a good end\n"
+        ),
+        Ending::Different(difference) => format!("{difference}\n"),
+    };
+    say(&mut io::stdout(), &text);
+    !matches!(outcome.ending, Ending::Different(_))
+}
+
+fn open<H: Stage + Host>(
+    session: &mut Session<H>,
+    inspection: Inspection,
+    look: &Look,
+    name: &str,
+    epoch: Duration,
+) -> Result<(), String> {
+    session.open(inspection, look.step.then(Console::new));
+    if let Some(path) = &look.trace {
+        let file = create("--trace", path)?;
+        let trace = Trace::new(Box::new(file), name, std::process::id(), epoch);
+        session.trace(Tracer::new(trace));
+    }
+    Ok(())
+}
+
+/// The small loop through which people look, nested in the server's.
+fn inspection(
+    look: &Look,
+    config: &Config,
+    world: Option<&mut OsWorld>,
+) -> Result<Inspection, String> {
+    let problem = |what: &str, error: io::Error| format!("{}: {what}: {error}", config.name());
+    let mut inspection = Inspection::new().map_err(|error| problem("--inspect", error))?;
+    if let Some(address) = look.inspect {
+        let bound = inspection
+            .listen(address)
+            .map_err(|error| problem(&format!("--inspect {address}"), error))?;
+        let name = config.name();
+        say(
+            &mut io::stdout(),
+            &format!("{name} can be looked at on http://{bound}\n"),
+        );
+    }
+    if look.step {
+        inspection
+            .read_input()
+            .map_err(|error| problem("--step", error))?;
+    }
+    let replay = world.is_none();
+    if let Some(world) = world {
+        let nested = world.attend_to(inspection.world());
+        nested.map_err(|error| problem("--inspect", error))?;
+    }
+    // Held, the server does not see its own signals; in a replay nobody else does.
+    for signal in [SIGINT, SIGTERM] {
+        if look.step || look.inspect.is_some() || replay {
+            let watched = inspection.watch_signal(signal);
+            watched.map_err(|error| problem("signals", error))?;
+        }
+    }
+    Ok(inspection)
+}
+
+fn recorder(path: &Path, config: &Config) -> Result<Recorder, String> {
+    let file = create("--record", path)?;
+    Ok(Recorder::new(Box::new(file), &header(config)))
+}
+
+fn create(option: &str, path: &Path) -> Result<File, String> {
+    File::create(path).map_err(|error| format!("{option} {}: {error}", path.display()))
+}
+
+fn warn_of_recording(world: &mut Watched<OsWorld>) {
+    if let Some(error) = world.take_recording_error() {
+        say(
+            &mut io::stderr(),
+            &format!("herd: the recording broke off: {error}\n"),
+        );
+    }
+}
+
+fn gone(error: &io::Error) -> String {
+    format!("the loop cannot poll any more: {error}")
+}

@@ -1,0 +1,95 @@
+//! Standard input and output, for whoever steps.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use super::inspection::InspectCallback;
+use crate::event_loop::Remote;
+
+/// The longest line that is read from standard input; what is longer is cut.
+pub const LINE_MAX: u64 = 8 * 1024;
+
+/// Where the stepper speaks.
+pub struct Console {
+    out: Box<dyn Write>,
+    terminal: bool,
+    prompted: bool,
+}
+
+impl Console {
+    /// Standard output.
+    pub fn new() -> Console {
+        Console {
+            out: Box::new(io::stdout()),
+            terminal: io::stdin().is_terminal(),
+            prompted: false,
+        }
+    }
+
+    /// True if somebody types.
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Says something. If nobody listens any more, that is no reason to stop.
+    pub fn say(&mut self, text: &str) {
+        let _ = self.out.write_all(text.as_bytes());
+        let _ = self.out.flush();
+        self.prompted &= text.is_empty();
+    }
+
+    /// Asks for a command, once.
+    pub fn prompt(&mut self) {
+        if !self.prompted {
+            self.say("(herd) ");
+            self.prompted = true;
+        }
+    }
+
+    /// Shows a command that nobody typed here, so that a transcript can be read.
+    pub fn echo(&mut self, line: &str) {
+        self.prompt();
+        if !self.terminal {
+            self.say(&format!("{line}\n"));
+        }
+        self.prompted = false;
+    }
+}
+
+impl Default for Console {
+    fn default() -> Console {
+        Console::new()
+    }
+}
+
+/// Starts the thread that reads standard input line by line: a file or a terminal cannot always be
+/// polled, and a thread can always wait.
+///
+/// # Errors
+/// There is no thread to be had.
+pub fn read_lines(remote: Remote<InspectCallback>) -> io::Result<()> {
+    let read = move || {
+        let mut input = io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let limited = &mut io::Read::take(&mut input, LINE_MAX);
+            match limited.read_until(b'\n', &mut line) {
+                Ok(count) if count > 0 => {
+                    let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+                    // A full inbox holds more commands than anybody means to give.
+                    if remote
+                        .call_soon_threadsafe(InspectCallback::Line(text))
+                        .is_err()
+                    {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        let _ = remote.call_soon_threadsafe(InspectCallback::InputEnded);
+    };
+    std::thread::Builder::new()
+        .name(String::from("stdin"))
+        .spawn(read)
+        .map(|_| ())
+}

@@ -1,0 +1,177 @@
+//! What the loop told of itself, summed up.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::histogram::Histogram;
+use crate::event_loop::Observation;
+use crate::server::Callback;
+
+/// Moments that are remembered.
+pub const RECENT_MAX: usize = 40;
+
+/// How long things took, and the last of them.
+#[derive(Default)]
+pub struct Meters {
+    wait: Histogram,
+    run: Histogram,
+    poll: Histogram,
+    iteration: Histogram,
+    /// The last poll.
+    pub last_poll: LastPoll,
+    /// The last turn that ended.
+    pub last_turn: LastTurn,
+    last_lap: Duration,
+    recent: VecDeque<Moment>,
+    since: Duration,
+}
+
+/// What the last poll came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LastPoll {
+    /// The stopwatch when it began.
+    pub began: Duration,
+    /// How long it took.
+    pub took: Duration,
+    /// How long it might have slept; `None`: for ever.
+    pub timeout: Option<Duration>,
+    /// Events that it returned.
+    pub events: usize,
+    /// Callbacks that its turn runs.
+    pub todo: usize,
+}
+
+/// What the last turn came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LastTurn {
+    /// Callbacks that ran in it.
+    pub ran: usize,
+    /// The stopwatch when its finish began.
+    pub flushed: Duration,
+    /// The stopwatch at its end.
+    pub ended: Duration,
+}
+
+/// One moment that is past.
+#[derive(Clone, Debug)]
+pub struct Moment {
+    /// Its number.
+    pub moment: u64,
+    /// Its turn.
+    pub iteration: u64,
+    /// `poll`, `callback` or `finish`.
+    pub what: &'static str,
+    /// The callback's kind; empty for the others.
+    pub kind: String,
+    /// What it was, in words.
+    pub says: String,
+    /// How long it took.
+    pub took: Duration,
+    /// Bytes that it read.
+    pub read: usize,
+    /// Bytes that it wrote.
+    pub wrote: usize,
+}
+
+impl Meters {
+    /// Takes in what the loop tells.
+    pub fn observe(&mut self, observation: &Observation<'_, Callback>) {
+        match observation {
+            Observation::Polled {
+                began,
+                took,
+                timeout,
+                events,
+                todo,
+            } => {
+                self.poll.record(*took);
+                self.last_lap = *began + *took;
+                self.last_poll = LastPoll {
+                    began: *began,
+                    took: *took,
+                    timeout: *timeout,
+                    events: *events,
+                    todo: *todo,
+                };
+            }
+            Observation::Started(_, pending) => self.since = pending.since,
+            Observation::Finished { began, took, .. } => {
+                self.wait.record(began.saturating_sub(self.since));
+                self.run.record(*took);
+                self.last_lap = *began + *took;
+            }
+            Observation::Iteration { ran, began, took } => {
+                self.iteration.record(*took);
+                self.last_turn = LastTurn {
+                    ran: *ran,
+                    flushed: self.last_lap,
+                    ended: *began + *took,
+                };
+            }
+            Observation::SlowCallback { .. } | Observation::SlowIteration { .. } => {}
+        }
+    }
+
+    /// Remembers a moment, and forgets the oldest.
+    pub fn remember(&mut self, moment: Moment) {
+        if self.recent.len() == RECENT_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(moment);
+    }
+
+    /// The histograms.
+    pub fn histograms(&self) -> Value {
+        json!({
+            "wait": self.wait.to_json(),
+            "run": self.run.to_json(),
+            "poll": self.poll.to_json(),
+            "iteration": self.iteration.to_json(),
+        })
+    }
+
+    /// The moments that are remembered, oldest first.
+    pub fn recent(&self) -> Value {
+        let row = |moment: &Moment| {
+            json!({
+                "moment": moment.moment,
+                "iteration": moment.iteration,
+                "what": moment.what,
+                "kind": moment.kind,
+                "says": moment.says,
+                "took": moment.took.as_secs_f64(),
+                "read": moment.read,
+                "wrote": moment.wrote,
+            })
+        };
+        self.recent.iter().map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_moments_are_forgotten() {
+        let mut meters = Meters::default();
+        for moment in 0..RECENT_MAX as u64 + 5 {
+            meters.remember(Moment {
+                moment,
+                iteration: 1,
+                what: "poll",
+                kind: String::new(),
+                says: String::new(),
+                took: Duration::ZERO,
+                read: 0,
+                wrote: 0,
+            });
+        }
+        let recent = meters.recent();
+        let rows = recent.as_array().expect("an array");
+        assert_eq!(rows.len(), RECENT_MAX);
+        assert_eq!(rows[0]["moment"], 5);
+    }
+}

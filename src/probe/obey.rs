@@ -1,0 +1,136 @@
+//! What the stepper does for each command.
+
+use serde_json::Value;
+
+use super::changes::{find, text};
+use super::command::{Command, Table, help};
+use super::session::{Goal, Session};
+use super::stops::Stops;
+use super::tables;
+use crate::server::SIGTERM;
+use crate::worlds::Stage;
+
+impl<H: Stage> Session<H> {
+    /// A line of the console.
+    pub(super) fn obey_console(&mut self, line: &str) {
+        if let Some(console) = &mut self.console {
+            console.echo(line);
+        }
+        let said = Command::parse(line)
+            .map_err(|error| error.to_string())
+            .and_then(|command| self.obey(command));
+        match said {
+            Ok(text) => self.say(&text),
+            Err(text) => self.say(&format!("{text}\n")),
+        }
+    }
+
+    /// Does what was asked; what there is to say about it.
+    pub(super) fn obey(&mut self, command: Command) -> Result<String, String> {
+        let command = match command {
+            Command::Repeat => self.last.clone(),
+            other => other,
+        };
+        self.last = command.clone();
+        match command {
+            Command::Step(count) => self.go(Goal::Moments(count)),
+            Command::Next(count) => self.go(Goal::Turns(count)),
+            Command::Continue => self.go(Goal::Forever),
+            Command::Until(condition) => {
+                self.stops.add(condition, true)?;
+                self.go(Goal::Forever)
+            }
+            Command::Break(condition) => self.stops.add(condition, false),
+            Command::Delete(number) => self.stops.delete(number),
+            Command::Pause => {
+                self.hold(Some(String::from("pause")));
+                Ok(String::from("held\n"))
+            }
+            Command::Info(table) => Ok(self.table(table)),
+            Command::Print(what) => self.print(&what),
+            Command::Watch(path) => self.stops.watch(&path, &self.driver.view(None, true)),
+            Command::Histogram => Ok(tables::histograms(&self.view())),
+            Command::Back(count) => self.back(count),
+            Command::Help(topic) => Ok(help(&topic)),
+            Command::Quit => Ok(self.quit()),
+            Command::Repeat => Ok(String::new()),
+        }
+    }
+
+    pub(super) fn go(&mut self, goal: Goal) -> Result<String, String> {
+        if self.driver.is_over() {
+            return Err(String::from("there is nothing more to run; back goes back"));
+        }
+        self.goal = goal;
+        self.why = None;
+        self.resumed = true;
+        Ok(String::new())
+    }
+
+    fn table(&self, table: Table) -> String {
+        let view = self.view();
+        match table {
+            Table::Loop => tables::standing(&view),
+            Table::Ready => tables::ready(&view),
+            Table::Timers => tables::timers(&view),
+            Table::Connections => tables::connections(&view),
+            Table::Peers => tables::peers(&view),
+            Table::Store => tables::store(&view),
+            Table::Lookups => tables::lookups(&view),
+            Table::Limits => tables::limits(&view),
+            Table::Breakpoints => self.stops.list(),
+            Table::All => tables::all(&view),
+        }
+    }
+
+    fn print(&self, what: &str) -> Result<String, String> {
+        let view = self.view();
+        let connection = what.trim_start_matches('#').parse::<u32>().is_ok();
+        let path = match connection {
+            true => format!("connections.{what}"),
+            false => what.to_string(),
+        };
+        match (find(&view, &path), self.driver.node().record(what)) {
+            (Some(Value::Object(row)), _) => Ok(row
+                .iter()
+                .map(|(key, value)| format!("  {key:<12} {}\n", text(value)))
+                .collect()),
+            (Some(value), _) => Ok(format!("{what} is {}\n", text(value))),
+            (None, Some(record)) => Ok(format!("{}\n", record.escape_debug())),
+            (None, None) => Err(format!(
+                "{what:?} is no connection, no client and no path of the view; help print"
+            )),
+        }
+    }
+
+    fn back(&mut self, count: u64) -> Result<String, String> {
+        let Some(rewind) = &self.rewind else {
+            return Err(String::from(
+                "only a replay can go back: record with --record FILE, then herd --replay FILE --step",
+            ));
+        };
+        // The first moment is the poll before the first callback, where the stepper begins.
+        let target = self.driver.moment().saturating_sub(count).max(1);
+        let mut driver = rewind();
+        while driver.moment() < target && !driver.is_over() {
+            driver.advance().map_err(|error| error.to_string())?;
+            driver.take_exchanges();
+        }
+        self.driver = driver;
+        self.hold(Some(format!("back at moment {target}")));
+        Ok(String::new())
+    }
+
+    fn quit(&mut self) -> String {
+        if self.rewind.is_some() {
+            self.leaving = true;
+            return String::new();
+        }
+        // It comes out of the poll like any other signal, so that a recording has it too.
+        let _ = signal_hook::low_level::raise(SIGTERM);
+        self.stops = Stops::default();
+        // It has stopped already if this fails.
+        let _ = self.go(Goal::Forever);
+        String::from("stopping\n")
+    }
+}

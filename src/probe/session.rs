@@ -1,0 +1,419 @@
+//! A loop with somebody at the controls: held, let go, stopped again.
+
+use std::collections::VecDeque;
+use std::io;
+
+use serde_json::{Value, json};
+
+use super::changes::{changes, find, text};
+use super::command::Command;
+use super::condition::Coming;
+use super::console::Console;
+use super::driver::{Driver, Moved};
+use super::inspection::{Ask, Inspection};
+use super::meters::Moment;
+use super::narrate::{Account, narrate};
+use super::stops::Stops;
+use super::tables;
+use super::tracer::Tracer;
+use super::view::{Phase, kind};
+use crate::event_loop::Origin;
+use crate::server::SIGINT;
+use crate::worlds::recording::Ending;
+use crate::worlds::{Exchange, Stage, Way};
+
+/// Makes a replay that stands at its beginning.
+pub type Rewind<H> = Box<dyn Fn() -> Driver<H>>;
+
+/// While a replay runs, it looks for commands once in so many turns.
+const LOOK_EVERY: u64 = 64;
+
+/// How far the loop shall go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Goal {
+    /// Nowhere: it is held.
+    Hold,
+    /// So many moments.
+    Moments(u64),
+    /// So many turns.
+    Turns(u64),
+    /// Until something stops it.
+    Forever,
+}
+
+/// A loop, and everybody who looks at it.
+pub struct Session<H: Stage> {
+    pub(super) driver: Driver<H>,
+    pub(super) rewind: Option<Rewind<H>>,
+    pub(super) inspection: Option<Inspection>,
+    pub(super) console: Option<Console>,
+    pub(super) tracer: Option<Tracer>,
+    pub(super) stops: Stops,
+    pub(super) lines: VecDeque<String>,
+    pub(super) goal: Goal,
+    pub(super) last: Command,
+    pub(super) why: Option<String>,
+    /// It was just let go: what stopped it here shall not stop it again.
+    pub(super) resumed: bool,
+    pub(super) leaving: bool,
+}
+
+impl<H: Stage> Session<H> {
+    /// A loop that runs until somebody holds it; with a console it is held from the start. With
+    /// `rewind` it is a replay, which can go back.
+    pub fn new(driver: Driver<H>, rewind: Option<Rewind<H>>) -> Session<H> {
+        Session {
+            driver,
+            rewind,
+            inspection: None,
+            console: None,
+            tracer: None,
+            stops: Stops::default(),
+            lines: VecDeque::new(),
+            goal: Goal::Forever,
+            last: Command::Help(String::new()),
+            why: None,
+            resumed: false,
+            leaving: false,
+        }
+    }
+
+    /// Lets people in: over the inspection listener, and over standard input and output if there
+    /// is a console.
+    pub fn open(&mut self, inspection: Inspection, console: Option<Console>) {
+        self.inspection = Some(inspection);
+        self.console = console;
+    }
+
+    /// Writes a trace.
+    pub fn trace(&mut self, tracer: Tracer) {
+        self.tracer = Some(tracer);
+    }
+
+    /// Runs until the server has stopped, or until whoever steps through a replay leaves.
+    ///
+    /// # Errors
+    /// A loop cannot poll any more.
+    pub fn run(&mut self) -> io::Result<()> {
+        if self.console.is_some() {
+            self.move_on()?;
+            self.hold(Some(String::from(
+                "before its first callback; help explains",
+            )));
+        }
+        while !self.leaving {
+            if self.driver.is_over() && self.goal != Goal::Hold {
+                if self.rewind.is_none() || self.inspection.is_none() {
+                    break;
+                }
+                self.hold(None);
+            }
+            match self.goal {
+                Goal::Hold => self.attend(true)?,
+                _ => self.go_on()?,
+            }
+        }
+        if let Some(tracer) = &mut self.tracer {
+            tracer.flush();
+        }
+        Ok(())
+    }
+
+    /// The loop, to see what became of it.
+    pub fn driver(&mut self) -> &mut Driver<H> {
+        &mut self.driver
+    }
+
+    /// One moment, unless something stops the loop before it.
+    fn go_on(&mut self) -> io::Result<()> {
+        if !std::mem::take(&mut self.resumed)
+            && let Some(reason) = self.stopped_before()
+        {
+            self.hold(Some(reason));
+            return Ok(());
+        }
+        if self.driver.phase() == Phase::BeforePoll {
+            let patience = self.inspection.as_mut().and_then(Inspection::patience);
+            self.driver.world().attend_within(patience);
+        }
+        if let Some(reason) = self.move_on()? {
+            self.hold(Some(reason));
+        } else {
+            self.count_down();
+        }
+        self.attend_if_asked()
+    }
+
+    fn count_down(&mut self) {
+        let turn_is_over = self.driver.phase() == Phase::BeforePoll;
+        self.goal = match self.goal {
+            Goal::Moments(left) => Goal::Moments(left - 1),
+            Goal::Turns(left) if turn_is_over => Goal::Turns(left - 1),
+            other => other,
+        };
+        if matches!(self.goal, Goal::Moments(0) | Goal::Turns(0)) {
+            self.hold(None);
+        }
+    }
+
+    fn stopped_before(&mut self) -> Option<String> {
+        if self.stops.is_empty() {
+            return None;
+        }
+        let (_, pending) = self.driver.coming()?;
+        let node = self.driver.node();
+        let coming = Coming {
+            kind: &kind(&pending.callback),
+            connection: node
+                .subject(&pending.callback)
+                .map(|token| token.generation),
+            peer: node.neighbour_of(&pending.callback),
+            timer: pending.origin == Origin::Timer,
+            turn: self.driver.event_loop().iteration(),
+            time: self.driver.event_loop().time(),
+        };
+        self.stops.before(&coming)
+    }
+
+    /// Runs one moment and tells of it. What stops the loop after it, if something does.
+    fn move_on(&mut self) -> io::Result<Option<String>> {
+        let told = self.console.is_some() && matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
+        let before = told.then(|| self.driver.view(None, true));
+        let turn = self.driver.event_loop().iteration();
+        let coming = self.driver.coming().map(|(_, pending)| pending.callback);
+        let looked_at = told || self.tracer.is_some() || self.is_looked_at();
+        let says = coming.filter(|_| looked_at);
+        let mut says = says.map(|callback| self.driver.node().describe(&callback));
+        self.driver.world().release();
+        let moved = self.driver.advance()?;
+        if told {
+            // To look takes time too; the loop shall not notice.
+            self.driver.world().hold();
+        }
+        let exchanges = self.driver.take_exchanges();
+        if let (None, Moved::Polled) = (&says, &moved) {
+            says = looked_at.then(|| self.polled());
+        }
+        let says = says.unwrap_or_default();
+        if looked_at {
+            self.remember(&moved, &says, &exchanges);
+        }
+        if let Some(tracer) = &mut self.tracer {
+            tracer.moment(&self.driver, &moved, &says, &exchanges);
+        }
+        let after = (told || self.stops.watches()).then(|| self.driver.view(None, true));
+        if let (Some(before), Some(after)) = (&before, &after) {
+            let turn = turn.max(self.driver.event_loop().iteration());
+            self.tell(&moved, turn, &says, exchanges.clone(), before, after);
+        }
+        let watched = after.and_then(|view| self.stops.changed(&view));
+        Ok(self.stops.after(&moved, &exchanges).or(watched))
+    }
+
+    fn is_looked_at(&self) -> bool {
+        self.goal == Goal::Hold || self.inspection.as_ref().is_some_and(Inspection::is_watched)
+    }
+
+    fn polled(&mut self) -> String {
+        let poll = self.driver.meters().last_poll;
+        format!(
+            "took {}, told {}; {} will run",
+            tables::duration(poll.took),
+            tables::counted(poll.events as u64, "event"),
+            tables::counted(poll.todo as u64, "callback"),
+        )
+    }
+
+    fn remember(&mut self, moved: &Moved, says: &str, exchanges: &[Exchange]) {
+        let sum = |way: Way| {
+            let mine = exchanges.iter().filter(|exchange| exchange.way == way);
+            mine.map(|exchange| exchange.length).sum()
+        };
+        let poll = self.driver.meters().last_poll;
+        let (what, kind, took) = match moved {
+            Moved::Polled => ("poll", String::new(), poll.took),
+            Moved::Ran(ran) => ("callback", kind(&ran.callback), ran.took),
+            Moved::Finished => ("finish", String::new(), std::time::Duration::ZERO),
+        };
+        let moment = Moment {
+            moment: self.driver.moment(),
+            iteration: self.driver.event_loop().iteration(),
+            what,
+            kind,
+            says: says.to_string(),
+            took,
+            read: sum(Way::Read),
+            wrote: sum(Way::Written),
+        };
+        self.driver.meters().remember(moment);
+    }
+
+    fn tell(
+        &mut self,
+        moved: &Moved,
+        turn: u64,
+        says: &str,
+        exchanges: Vec<Exchange>,
+        before: &Value,
+        after: &Value,
+    ) {
+        let name = |exchange: &Exchange| {
+            let id = format!("connections.{}.kind", exchange.token.generation);
+            // Who was a client may be a peer now, and who is closed now was somebody before.
+            let kind = find(after, &id).or_else(|| find(before, &id));
+            let kind = kind.map_or(String::from("connection"), text);
+            format!("{kind} {:?}", exchange.token)
+        };
+        let exchanges: Vec<_> = exchanges
+            .into_iter()
+            .map(|exchange| (name(&exchange), exchange))
+            .collect();
+        let account = Account {
+            moved,
+            turn,
+            says,
+            exchanges: &exchanges,
+            changes: &changes(before, after),
+        };
+        self.say(&narrate(&account));
+    }
+
+    pub(super) fn say(&mut self, text: &str) {
+        if let Some(console) = &mut self.console {
+            console.say(text);
+        }
+    }
+
+    /// Holds the loop and says where it stands.
+    pub(super) fn hold(&mut self, why: Option<String>) {
+        self.goal = Goal::Hold;
+        self.why = why;
+        if self.driver.is_over() {
+            self.why = Some(self.how_it_ended());
+        }
+        self.driver.world().hold();
+        let view = self.view();
+        // After a step only what is next is news.
+        let text = match &self.why {
+            None => format!("next: {}\n", tables::next(&view)),
+            Some(_) => format!("\n{}", tables::standing(&view)),
+        };
+        self.say(&text);
+        self.publish(&view);
+    }
+
+    fn how_it_ended(&self) -> String {
+        match self.driver.event_loop().world.ending() {
+            Some(Ending::Complete) => String::from("the replay is equal to the recording"),
+            Some(Ending::Cut) => {
+                String::from("equal so far; the recording ends here, without a good end")
+            }
+            Some(Ending::Different(difference)) => difference.to_string(),
+            None => String::from("it has stopped"),
+        }
+    }
+
+    /// Everything there is to see.
+    pub(super) fn view(&self) -> Value {
+        self.driver
+            .view(self.why.as_deref(), self.goal == Goal::Hold)
+    }
+
+    fn publish(&mut self, view: &Value) {
+        if let Some(inspection) = self.inspection.as_mut().filter(|all| all.is_watched()) {
+            inspection.publish(&view.to_string());
+        }
+    }
+
+    /// Looks after those who look, if they have asked for something.
+    fn attend_if_asked(&mut self) -> io::Result<()> {
+        let Some(inspection) = &mut self.inspection else {
+            return Ok(());
+        };
+        let turn = self.driver.event_loop().iteration();
+        let replay = self.rewind.is_some() && turn.is_multiple_of(LOOK_EVERY);
+        let due = inspection
+            .patience()
+            .is_some_and(|patience| patience.is_zero());
+        match self.driver.world().take_attention() || replay || due {
+            true => self.attend(false),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes what people ask for; with `wait` it sleeps until they do.
+    fn attend(&mut self, wait: bool) -> io::Result<()> {
+        if wait && let Some(line) = self.lines.pop_front() {
+            self.obey_console(&line);
+            return Ok(());
+        }
+        if wait && let Some(console) = &mut self.console {
+            console.prompt();
+        }
+        let Some(inspection) = &mut self.inspection else {
+            return Ok(());
+        };
+        for ask in inspection.turn(wait)? {
+            self.serve(ask);
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self, ask: Ask) {
+        let held = self.goal == Goal::Hold;
+        match ask {
+            Ask::Line(line) => {
+                self.lines.push_back(line);
+                let typed = self.console.as_ref().is_some_and(Console::is_terminal);
+                if typed && !held {
+                    self.hold(Some(String::from("you typed something")));
+                }
+            }
+            Ask::InputEnded => self.lines.push_back(String::from("quit")),
+            Ask::Signal(number) => self.signal(number),
+            Ask::View(to) => {
+                let view = self.view().to_string();
+                self.with_inspection(|all| all.answer(to, &view));
+            }
+            Ask::Publish => {
+                let view = self.view();
+                self.publish(&view);
+            }
+            Ask::Command(to, line) => {
+                let said = Command::parse(&line)
+                    .map_err(|error| error.to_string())
+                    .and_then(|command| self.obey(command));
+                let (ok, text) = match said {
+                    Ok(text) => (true, text),
+                    Err(text) => (false, text),
+                };
+                let answer = json!({"ok": ok, "text": text}).to_string();
+                self.with_inspection(|all| all.answer(to, &answer));
+                let view = self.view();
+                self.publish(&view);
+            }
+        }
+    }
+
+    /// Ctrl-C holds the loop. A signal to stop lets it go, so that the server can.
+    fn signal(&mut self, number: i32) {
+        let held = self.goal == Goal::Hold;
+        match (self.console.is_some() && number == SIGINT, held) {
+            (true, true) => self.say("(quit leaves)\n"),
+            (true, false) => self.hold(Some(String::from("Ctrl-C"))),
+            (false, true) if self.rewind.is_some() => self.leaving = true,
+            (false, true) => {
+                self.stops = Stops::default();
+                // If it has stopped already, all is well.
+                let _ = self.go(Goal::Forever);
+            }
+            (false, false) => {}
+        }
+    }
+
+    fn with_inspection(&mut self, answer: impl FnOnce(&mut Inspection)) {
+        if let Some(inspection) = &mut self.inspection {
+            answer(inspection);
+        }
+    }
+}
