@@ -72,7 +72,7 @@ impl Timers {
             if let Some(pending) = handles.get_mut(handle) {
                 pending.scheduled = false;
                 // From now on it waits to run, and has since it was due.
-                pending.since = when;
+                pending.since = pending.since.max(when);
                 return Some(handle);
             }
             self.cancelled -= 1;

@@ -195,7 +195,9 @@ impl<H: Stage> Session<H> {
             says = looked_at.then(|| self.polled());
         }
         let says = says.unwrap_or_default();
-        if looked_at {
+        // Whoever looks wakes the loop now and then: turns with nothing in them are not worth a row.
+        let idle = self.goal == Goal::Forever && self.driver.last_poll().todo == 0;
+        if looked_at && !(idle && exchanges.is_empty()) {
             self.remember(&moved, &says, &exchanges);
         }
         if let Some(tracer) = &mut self.tracer {

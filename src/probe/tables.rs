@@ -228,8 +228,8 @@ pub fn connections(view: &Value) -> String {
                 text(&row["state"]),
                 who,
                 ready,
-                row["unsent"],
-                row["partial"],
+                text(&row["unsent"]),
+                text(&row["partial"]),
             ),
         );
     }
@@ -337,8 +337,8 @@ pub fn limits(view: &Value) -> String {
             format_args!(
                 "  {:<38} {:>10} of {:>10}{option}",
                 text(&row["name"]),
-                row["used"],
-                row["max"],
+                text(&row["used"]),
+                text(&row["max"]),
             ),
         );
     }
