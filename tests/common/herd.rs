@@ -130,7 +130,7 @@ impl Plan {
         self
     }
 
-    /// More words for the command line of every server.
+    /// More words for the command line of every server; `{name}` in them is its name.
     pub fn args(mut self, args: &[&str]) -> Plan {
         self.args.extend(args.iter().map(|arg| arg.to_string()));
         self
@@ -373,8 +373,13 @@ impl Herd {
     fn try_start(&mut self, name: &str) -> bool {
         let out = self.directory().join(format!("{name}.out"));
         let err = self.directory().join(format!("{name}.err"));
+        let own: Vec<_> = self
+            .args
+            .iter()
+            .map(|arg| arg.replace("{name}", name))
+            .collect();
         let mut args = vec![name, "--herd", "herd.json"];
-        args.extend(self.args.iter().map(String::as_str));
+        args.extend(own.iter().map(String::as_str));
         // Kept at once, so that it is killed even if the wait below panics.
         let key = self.key.as_deref();
         let child = spawn(self.directory(), &args, key, &out, &err);
