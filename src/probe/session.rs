@@ -329,6 +329,10 @@ impl<H: Stage> Session<H> {
 
     /// Looks after those who look, if they have asked for something.
     fn attend_if_asked(&mut self) -> io::Result<()> {
+        // A poll that ended for their sake has an empty turn: it is over before anybody looks.
+        if self.driver.phase() == Phase::BeforeFinish {
+            return Ok(());
+        }
         let Some(inspection) = &mut self.inspection else {
             return Ok(());
         };
