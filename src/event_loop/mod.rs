@@ -370,6 +370,11 @@ impl<W: World, C: Callback> EventLoop<W, C> {
             .filter_map(|(when, handle)| Some((when, handle, self.handles.get(handle)?)))
     }
 
+    /// Entries in the ready queue, cancelled ones included.
+    pub fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Entries in the timer heap, cancelled ones included.
     pub fn timer_heap_len(&self) -> usize {
         self.timers.len()

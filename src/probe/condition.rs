@@ -5,25 +5,7 @@ use std::time::Duration;
 
 use super::command::{Misunderstood, duration};
 use crate::herd::Command as Line;
-
-/// The kinds of callbacks, as `break callback` takes them.
-const KINDS: [&str; 15] = [
-    "Ready",
-    "Again",
-    "Accept",
-    "AcceptRetry",
-    "Deadline",
-    "Redial",
-    "ConnectDeadline",
-    "Dump",
-    "StartLookups",
-    "LookupDeadline",
-    "NextAddress",
-    "Resolved",
-    "UpstreamIdle",
-    "Signal",
-    "StopDeadline",
-];
+use crate::server::CALLBACK_KINDS;
 
 /// `help break`, the second part.
 pub const HELP: &str = "\
@@ -92,8 +74,11 @@ impl Condition {
         match word {
             "timer" if rest.is_empty() => Ok(Condition::Timer),
             "callback" => {
-                let kind = KINDS.iter().find(|kind| kind.eq_ignore_ascii_case(rest));
-                let expected = || format!("{rest:?}: expected one of {}", KINDS.join(", "));
+                let kind = CALLBACK_KINDS
+                    .iter()
+                    .find(|kind| kind.eq_ignore_ascii_case(rest));
+                let expected =
+                    || format!("{rest:?}: expected one of {}", CALLBACK_KINDS.join(", "));
                 kind.map(|kind| Condition::Callback(kind))
                     .ok_or_else(|| Misunderstood(expected()))
             }

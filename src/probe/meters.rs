@@ -64,7 +64,7 @@ pub struct Moment {
     /// `poll`, `callback` or `finish`.
     pub what: &'static str,
     /// The callback's kind; empty for the others.
-    pub kind: String,
+    pub kind: &'static str,
     /// What it was, in words.
     pub says: String,
     /// How long it took.
@@ -162,7 +162,7 @@ mod tests {
                 moment,
                 iteration: 1,
                 what: "poll",
-                kind: String::new(),
+                kind: "",
                 says: String::new(),
                 took: Duration::ZERO,
                 read: 0,

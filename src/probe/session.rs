@@ -16,7 +16,7 @@ use super::narrate::{Account, narrate};
 use super::stops::Stops;
 use super::tables;
 use super::tracer::Tracer;
-use super::view::{Phase, kind};
+use super::view::Phase;
 use crate::event_loop::Origin;
 use crate::server::SIGINT;
 use crate::worlds::recording::Ending;
@@ -163,7 +163,7 @@ impl<H: Stage> Session<H> {
         let (_, pending) = self.driver.coming()?;
         let node = self.driver.node();
         let coming = Coming {
-            kind: &kind(&pending.callback),
+            kind: pending.callback.kind(),
             connection: node
                 .subject(&pending.callback)
                 .map(|token| token.generation),
@@ -181,8 +181,8 @@ impl<H: Stage> Session<H> {
         let before = told.then(|| self.driver.view(None, true));
         let turn = self.driver.event_loop().iteration();
         let coming = self.driver.coming().map(|(_, pending)| pending.callback);
-        let looked_at = told || self.tracer.is_some() || self.is_looked_at();
-        let says = coming.filter(|_| looked_at);
+        let looked_at = told || self.is_looked_at();
+        let says = coming.filter(|_| looked_at || self.tracer.is_some());
         let mut says = says.map(|callback| self.driver.node().describe(&callback));
         self.driver.world().release();
         let moved = self.driver.advance()?;
@@ -233,9 +233,9 @@ impl<H: Stage> Session<H> {
         };
         let poll = self.driver.meters().last_poll;
         let (what, kind, took) = match moved {
-            Moved::Polled => ("poll", String::new(), poll.took),
-            Moved::Ran(ran) => ("callback", kind(&ran.callback), ran.took),
-            Moved::Finished => ("finish", String::new(), std::time::Duration::ZERO),
+            Moved::Polled => ("poll", "", poll.took),
+            Moved::Ran(ran) => ("callback", ran.callback.kind(), ran.took),
+            Moved::Finished => ("finish", "", std::time::Duration::ZERO),
         };
         let moment = Moment {
             moment: self.driver.moment(),

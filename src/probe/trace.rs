@@ -8,6 +8,8 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
+use crate::herd::write_padded;
+
 /// Bytes of trace that wait to be written.
 pub const TRACE_BUFFER_MAX: usize = 64 * 1024;
 
@@ -16,7 +18,8 @@ pub struct Trace {
     out: Option<Box<dyn Write>>,
     buffer: Vec<u8>,
     error: Option<io::Error>,
-    process: u32,
+    /// What stands in each event between its name and its time.
+    process: String,
     epoch: Duration,
 }
 
@@ -46,7 +49,7 @@ impl Trace {
             out: Some(out),
             buffer: vec![b'[', b'\n'],
             error: None,
-            process,
+            process: format!(",\"pid\":{process},\"tid\":1,\"ts\":"),
             epoch,
         };
         for (what, value) in [("process_name", name), ("thread_name", "event loop")] {
@@ -112,10 +115,7 @@ impl Trace {
         self.push(phase);
         self.push("\",\"name\":");
         self.text(name.as_bytes());
-        let process = self.process.to_string();
-        self.push(",\"pid\":");
-        self.push(&process);
-        self.push(",\"tid\":1,\"ts\":");
+        self.buffer.extend_from_slice(self.process.as_bytes());
         let at = if phase == "M" { at } else { self.epoch + at };
         self.micros(at);
     }
@@ -127,7 +127,7 @@ impl Trace {
             self.push(name);
             self.push("\":");
             match value {
-                Argument::Number(number) => self.push(&number.to_string()),
+                Argument::Number(number) => self.number(*number),
                 Argument::Text(text) => self.text(text),
             }
         }
@@ -143,19 +143,31 @@ impl Trace {
 
     /// Microseconds with three decimals.
     fn micros(&mut self, time: Duration) {
-        let nanos = time.as_nanos();
-        // Writing to a Vec cannot fail.
-        let _ = write!(self.buffer, "{}.{:03}", nanos / 1000, nanos % 1000);
+        self.number(time.as_micros() as u64);
+        self.buffer.push(b'.');
+        write_padded(&mut self.buffer, u64::from(time.subsec_nanos() % 1000), 3);
+    }
+
+    fn number(&mut self, number: u64) {
+        let digits = number.checked_ilog10().unwrap_or(0) as usize + 1;
+        write_padded(&mut self.buffer, number, digits);
     }
 
     /// A JSON string of any bytes: what is not plain ASCII is escaped, byte by byte.
     fn text(&mut self, bytes: &[u8]) {
         self.buffer.push(b'"');
+        let plain = |byte: &u8| (0x20..0x7f).contains(byte) && !matches!(byte, b'"' | b'\\');
+        // Nearly all text is plain throughout.
+        if bytes.iter().all(plain) {
+            self.buffer.extend_from_slice(bytes);
+            return self.buffer.push(b'"');
+        }
         for &byte in bytes {
             match byte {
                 b'"' | b'\\' => self.buffer.extend([b'\\', byte]),
                 0x20..0x7f => self.buffer.push(byte),
                 _ => {
+                    // Writing to a Vec cannot fail.
                     let _ = write!(self.buffer, "\\u{byte:04x}");
                 }
             }

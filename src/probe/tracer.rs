@@ -7,7 +7,6 @@ use super::driver::{Driver, Moved};
 use super::narrate::reason;
 use super::tables::place;
 use super::trace::{Argument, FlowEnd, Trace};
-use super::view::kind;
 use crate::event_loop::Token;
 use crate::herd::Command;
 use crate::net::LINE_MAX;
@@ -25,6 +24,8 @@ pub struct Tracer {
     trace: Trace,
     /// Lines whose end has not come, by connection and way.
     partial: BTreeMap<(Token, bool), Vec<u8>>,
+    /// What the counters showed last: how many were ready, how many timers there were.
+    figures: (usize, usize),
 }
 
 impl Tracer {
@@ -33,6 +34,7 @@ impl Tracer {
         Tracer {
             trace,
             partial: BTreeMap::new(),
+            figures: (0, 0),
         }
     }
 
@@ -55,13 +57,14 @@ impl Tracer {
         exchanges: &[Exchange],
     ) {
         match moved {
-            Moved::Polled => self.polled(driver, says),
+            Moved::Polled => self.polled(driver),
             Moved::Finished => self.finished(driver, exchanges),
             Moved::Ran(ran) => {
-                let name = format!("{} {says}", kind(&ran.callback));
                 let place = place(ran.location);
                 let label = label(exchanges);
+                let kind = ran.callback.kind();
                 let mut arguments = vec![
+                    ("callback", Argument::Text(kind.as_bytes())),
                     ("queued by", Argument::Text(reason(ran.origin).as_bytes())),
                     ("queued at", Argument::Text(place.as_bytes())),
                     (
@@ -74,18 +77,17 @@ impl Tracer {
                 if let Some(label) = label {
                     arguments.push(("input", Argument::Text(label)));
                 }
-                self.trace.slice(&name, ran.began, ran.took, &arguments);
+                self.trace.slice(says, ran.began, ran.took, &arguments);
                 self.hops(driver, exchanges, ran.began, ran.took);
             }
         }
     }
 
-    fn polled<H: Stage>(&mut self, driver: &Driver<H>, says: &str) {
+    fn polled<H: Stage>(&mut self, driver: &Driver<H>) {
         let poll = driver.last_poll();
         let arguments = [
             ("turn", Argument::Number(driver.event_loop().iteration())),
             ("events", Argument::Number(poll.events as u64)),
-            ("says", Argument::Text(says.as_bytes())),
         ];
         self.trace.slice("poll", poll.began, poll.took, &arguments);
     }
@@ -103,11 +105,11 @@ impl Tracer {
         ];
         let whole = last.ended.saturating_sub(poll.began);
         self.trace.slice("turn", poll.began, whole, &number);
-        let figures = [
-            ("ready", event_loop.ready().count() as u64),
-            ("timers", event_loop.timer_heap_len() as u64),
-        ];
-        self.trace.counters("waiting", last.ended, &figures);
+        let figures = (event_loop.ready_len(), event_loop.timer_heap_len());
+        if std::mem::replace(&mut self.figures, figures) != figures {
+            let named = [("ready", figures.0 as u64), ("timers", figures.1 as u64)];
+            self.trace.counters("waiting", last.ended, &named);
+        }
         self.hops(driver, exchanges, began, took);
     }
 

@@ -92,12 +92,6 @@ fn standing<H: Host>(event_loop: &Loop<H>, meters: &Meters, stand: &Stand) -> Va
     })
 }
 
-/// A callback's kind: the name of its variant.
-pub fn kind(callback: &Callback) -> String {
-    let text = format!("{callback:?}");
-    text.split('(').next().unwrap_or_default().to_string()
-}
-
 fn handle_row<H: Host>(
     node: &Node<H>,
     handle: Handle,
@@ -107,7 +101,7 @@ fn handle_row<H: Host>(
     let callback = &pending.callback;
     json!({
         "handle": handle.serial(),
-        "kind": kind(callback),
+        "kind": callback.kind(),
         "callback": format!("{callback:?}"),
         "says": node.describe(callback),
         "origin": origin(pending),

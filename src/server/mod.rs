@@ -30,7 +30,7 @@ pub use lookup::{
 };
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM, STOP_DEADLINE};
 pub use turn::TURN_OUTPUT_MAX;
-pub use view::{ROWS_MAX, STORE_ROWS_MAX};
+pub use view::{CALLBACK_KINDS, ROWS_MAX, STORE_ROWS_MAX};
 
 /// The loop that a server runs on.
 pub type Loop<H> = EventLoop<H, Callback>;

@@ -24,6 +24,48 @@ pub const ROWS_MAX: usize = 1000;
 /// Clients of the location table that a view shows: those that came last.
 pub const STORE_ROWS_MAX: usize = 20;
 
+/// The kinds of callbacks, by the names of their variants.
+pub const CALLBACK_KINDS: [&str; 15] = [
+    "Ready",
+    "Again",
+    "Accept",
+    "AcceptRetry",
+    "Deadline",
+    "Redial",
+    "ConnectDeadline",
+    "Dump",
+    "StartLookups",
+    "LookupDeadline",
+    "NextAddress",
+    "Resolved",
+    "UpstreamIdle",
+    "Signal",
+    "StopDeadline",
+];
+
+impl Callback {
+    /// Its kind: the name of its variant.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Callback::Ready(..) => "Ready",
+            Callback::Again(_) => "Again",
+            Callback::Accept => "Accept",
+            Callback::AcceptRetry => "AcceptRetry",
+            Callback::Deadline(_) => "Deadline",
+            Callback::Redial(_) => "Redial",
+            Callback::ConnectDeadline(_) => "ConnectDeadline",
+            Callback::Dump(_) => "Dump",
+            Callback::StartLookups => "StartLookups",
+            Callback::LookupDeadline(_) => "LookupDeadline",
+            Callback::NextAddress(_) => "NextAddress",
+            Callback::Resolved(_) => "Resolved",
+            Callback::UpstreamIdle(_) => "UpstreamIdle",
+            Callback::Signal(_) => "Signal",
+            Callback::StopDeadline => "StopDeadline",
+        }
+    }
+}
+
 impl<H: Host> Node<H> {
     /// The server's side of the view.
     pub fn view(&self, event_loop: &Loop<H>) -> Value {
@@ -398,4 +440,23 @@ fn lookup_rows(lookups: &Lookups, now: Duration) -> Value {
         "waiting": lookups.waiting(),
         "rows": rows.collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_the_names_of_the_variants() {
+        for callback in [
+            Callback::Ready(LISTENER, Readiness::READABLE),
+            Callback::Accept,
+            Callback::LookupDeadline(3),
+            Callback::StopDeadline,
+        ] {
+            let debug = format!("{callback:?}");
+            assert_eq!(debug.split('(').next(), Some(callback.kind()));
+            assert!(CALLBACK_KINDS.contains(&callback.kind()));
+        }
+    }
 }
