@@ -137,6 +137,10 @@ fn open<H: Stage + Host>(
     name: &str,
     epoch: Duration,
 ) -> Result<(), String> {
+    if let Some(address) = inspection.address() {
+        let text = format!("{name} can be looked at on http://{address}\n");
+        say(&mut io::stdout(), &text);
+    }
     session.open(inspection, look.step.then(Console::new));
     if let Some(path) = &look.trace {
         let file = create("--trace", path)?;
@@ -155,14 +159,9 @@ fn inspection(
     let problem = |what: &str, error: io::Error| format!("{}: {what}: {error}", config.name());
     let mut inspection = Inspection::new().map_err(|error| problem("--inspect", error))?;
     if let Some(address) = look.inspect {
-        let bound = inspection
+        inspection
             .listen(address)
             .map_err(|error| problem(&format!("--inspect {address}"), error))?;
-        let name = config.name();
-        say(
-            &mut io::stdout(),
-            &format!("{name} can be looked at on http://{bound}\n"),
-        );
     }
     if look.step {
         inspection

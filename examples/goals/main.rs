@@ -15,6 +15,11 @@
 //! - `dump`: what clients feel of a million records coming in or going out
 //!   (`dump.rs`).
 //!
+//! - `probes`: throughput with a recording, a trace, an inspection listener, as
+//!   a share of that without (`probes.rs`);
+//! - `instructions`: of an IAMAT, by callgrind, beside those of a loop that
+//!   tells nobody anything (`instructions.rs`).
+//!
 //! Each prints rows `goal | bound | measured | ok`; a row without a bound is
 //! told for people to judge. Servers are pinned to one core and everything
 //! here to another. `--binary PATH` measures another herd.
@@ -25,7 +30,9 @@ mod usage;
 mod dump;
 mod flood;
 mod guard;
+mod instructions;
 mod memory;
+mod probes;
 mod proxy;
 mod servers;
 mod syscalls;
@@ -42,11 +49,13 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 type Measurement = fn(&Lab, &mut Table) -> Result<()>;
 
-const GOALS: [(&str, Measurement); 4] = [
+const GOALS: [(&str, Measurement); 6] = [
     ("syscalls", syscalls::measure),
     ("memory", memory::measure),
     ("flood", flood::measure),
     ("dump", dump::measure),
+    ("probes", probes::measure),
+    ("instructions", instructions::measure),
 ];
 
 fn main() -> ExitCode {
@@ -65,12 +74,23 @@ fn run() -> Result<bool> {
     let mut options = getopts::Options::new();
     options
         .optopt("", "binary", "measure this herd", "PATH")
+        .optopt(
+            "",
+            "serve",
+            "serve, to be counted: plain or quiet",
+            "OBSERVER",
+        )
+        .optopt("", "addr", "where to serve", "ADDR")
         .optflag("h", "help", "print this");
     let matches = options.parse(std::env::args().skip(1))?;
     if matches.opt_present("help") {
         let brief = format!("Usage: goals [options] [{names}]");
         print!("{}", options.usage(&brief));
         return Ok(true);
+    }
+    if let Some(observer) = matches.opt_str("serve") {
+        let addr = matches.opt_get("addr")?.ok_or("--serve needs --addr")?;
+        return instructions::serve(&observer, addr).map(|()| true);
     }
     let known = |name: &String| GOALS.iter().any(|(goal, _)| goal == name);
     if let Some(name) = matches.free.iter().find(|name| !known(name)) {

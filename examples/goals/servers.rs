@@ -183,6 +183,7 @@ pub struct Start<'a> {
     pinned: bool,
     journal: bool,
     straced: bool,
+    args: &'a [&'a str],
 }
 
 impl<'a> Start<'a> {
@@ -193,6 +194,7 @@ impl<'a> Start<'a> {
             pinned: false,
             journal: false,
             straced: false,
+            args: &[],
         }
     }
 
@@ -214,6 +216,12 @@ impl<'a> Start<'a> {
         self
     }
 
+    /// With more options.
+    pub fn args(mut self, args: &'a [&'a str]) -> Self {
+        self.args = args;
+        self
+    }
+
     /// Starts the server and returns when it listens.
     pub fn run(self, lab: &Lab, herd: &Herd) -> Result<Server> {
         let file = |ending| lab.directory.join(format!("{}.{ending}", self.name));
@@ -221,6 +229,7 @@ impl<'a> Start<'a> {
         herd.save(&herd_file)?;
         let mut command = self.under(lab);
         command.arg(self.name).arg("--herd").arg(herd_file);
+        command.args(self.args);
         match self.journal {
             true => command.arg("--log").arg(file("log")),
             false => command.args(["--log", "none"]),

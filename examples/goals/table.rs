@@ -27,6 +27,12 @@ impl Table {
         );
     }
 
+    /// A goal with a lower bound.
+    pub fn at_least(&mut self, goal: &str, bound: f64, measured: f64) {
+        let bound_text = format!(">= {}", figure(bound));
+        self.judged(goal, &bound_text, &figure(measured), measured >= bound);
+    }
+
     /// A goal with one right value.
     pub fn exactly(&mut self, goal: &str, bound: f64, measured: f64) {
         // Both are quotients of whole numbers: equal ones are the same f64.

@@ -68,3 +68,14 @@ pub enum Observation<'a, C> {
         took: Duration,
     },
 }
+
+impl<C> Observation<'_, C> {
+    /// True for the two that tell of something slow.
+    #[inline]
+    pub fn is_slow(&self) -> bool {
+        matches!(
+            self,
+            Observation::SlowCallback { .. } | Observation::SlowIteration { .. }
+        )
+    }
+}

@@ -38,8 +38,13 @@ impl Inspection {
     ///
     /// # Errors
     /// The address is not loopback, or cannot be had.
-    pub fn listen(&mut self, address: SocketAddr) -> io::Result<SocketAddr> {
+    pub fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
         self.inspector.listen(&mut self.event_loop, address)
+    }
+
+    /// Where it lets visitors in.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.inspector.address()
     }
 
     /// Reads commands from standard input.

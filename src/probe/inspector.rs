@@ -132,24 +132,24 @@ impl Inspector {
         }
     }
 
-    /// Listens on `address`, and says where if its port was 0.
+    /// Where it listens.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.address
+    }
+
+    /// Listens on `address`.
     ///
     /// # Errors
     /// It is not loopback, or cannot be had.
-    pub fn listen(
-        &mut self,
-        event_loop: &mut InspectLoop,
-        address: SocketAddr,
-    ) -> io::Result<SocketAddr> {
+    pub fn listen(&mut self, event_loop: &mut InspectLoop, address: SocketAddr) -> io::Result<()> {
         if !address.ip().is_loopback() {
             let why = "expected a loopback address: whoever reaches it can stop the server";
             return Err(io::Error::other(why));
         }
         let listener = event_loop.world.listen(address, LISTENER)?;
-        let address = listener.address()?;
+        self.address = Some(listener.address()?);
         self.listener = Some(listener);
-        self.address = Some(address);
-        Ok(address)
+        Ok(())
     }
 
     /// What was asked since the last call.

@@ -164,6 +164,26 @@ impl<H: Host> Node<H> {
         }
     }
 
+    #[cold]
+    fn note_slow(&mut self, observation: &Observation<'_, Callback>) {
+        let wall = self.wall.0;
+        match observation {
+            Observation::SlowCallback {
+                callback,
+                location,
+                took,
+            } => {
+                let text = format_args!("{callback:?}, queued at {location}, took {took:?}");
+                self.journal.notice(wall, Who::Server, text);
+            }
+            Observation::SlowIteration { ran, took } => {
+                let text = format_args!("a turn of {ran} callbacks took {took:?}");
+                self.journal.notice(wall, Who::Server, text);
+            }
+            _ => {}
+        }
+    }
+
     fn accept_soon(&mut self, event_loop: &mut Loop<H>) {
         if !std::mem::replace(&mut self.accept_queued, true) {
             event_loop.call_soon(Callback::Accept);
@@ -392,22 +412,11 @@ impl<H: Host> Application<H> for Node<H> {
         Ok(())
     }
 
+    #[inline]
     fn observe(&mut self, observation: Observation<'_, Callback>) {
-        let wall = self.wall.0;
-        match observation {
-            Observation::SlowCallback {
-                callback,
-                location,
-                took,
-            } => {
-                let text = format_args!("{callback:?}, queued at {location}, took {took:?}");
-                self.journal.notice(wall, Who::Server, text);
-            }
-            Observation::SlowIteration { ran, took } => {
-                let text = format_args!("a turn of {ran} callbacks took {took:?}");
-                self.journal.notice(wall, Who::Server, text);
-            }
-            _ => {}
+        // Inlined into the loop, this leaves nothing of the many that are not slow.
+        if observation.is_slow() {
+            self.note_slow(&observation);
         }
     }
 }
