@@ -1,12 +1,16 @@
 //! Standard input and output, for whoever steps.
 
 use std::io::{self, BufRead, IsTerminal, Write};
+use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::inspection::InspectCallback;
 use crate::event_loop::Remote;
 
 /// The longest line that is read from standard input; what is longer is cut.
 pub const LINE_MAX: u64 = 8 * 1024;
+
+/// Commands that wait to be obeyed; what comes behind them waits in the pipe.
+pub const LINES_MAX: usize = 16;
 
 /// Where the stepper speaks.
 pub struct Console {
@@ -62,14 +66,20 @@ impl Default for Console {
 }
 
 /// Starts the thread that reads standard input line by line: a file or a terminal cannot always be
-/// polled, and a thread can always wait.
+/// polled, and a thread can always wait. For each line that was obeyed, send one `()` back: no more
+/// than [`LINES_MAX`] are ever under way.
 ///
 /// # Errors
 /// There is no thread to be had.
-pub fn read_lines(remote: Remote<InspectCallback>) -> io::Result<()> {
+pub fn read_lines(remote: Remote<InspectCallback>) -> io::Result<SyncSender<()>> {
+    let (obeyed, permits) = sync_channel(LINES_MAX);
+    for _ in 0..LINES_MAX {
+        // It holds as many.
+        let _ = obeyed.try_send(());
+    }
     let read = move || {
         let mut input = io::stdin().lock();
-        loop {
+        while permits.recv().is_ok() {
             let mut line = Vec::new();
             let limited = &mut io::Read::take(&mut input, LINE_MAX);
             match limited.read_until(b'\n', &mut line) {
@@ -91,5 +101,5 @@ pub fn read_lines(remote: Remote<InspectCallback>) -> io::Result<()> {
     std::thread::Builder::new()
         .name(String::from("stdin"))
         .spawn(read)
-        .map(|_| ())
+        .map(|_| obeyed)
 }

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use super::console::read_lines;
@@ -20,6 +21,8 @@ const TURNS_MAX: usize = 64;
 pub struct Inspection {
     event_loop: InspectLoop,
     inspector: Inspector,
+    /// Tells the reader of standard input that a line was obeyed.
+    obeyed: Option<SyncSender<()>>,
 }
 
 impl Inspection {
@@ -31,6 +34,7 @@ impl Inspection {
         Ok(Inspection {
             event_loop: EventLoop::new(OsWorld::new()?),
             inspector: Inspector::new(REQUEST_DEADLINE),
+            obeyed: None,
         })
     }
 
@@ -52,7 +56,16 @@ impl Inspection {
     /// # Errors
     /// There is no thread for it.
     pub fn read_input(&mut self) -> io::Result<()> {
-        read_lines(self.event_loop.remote())
+        self.obeyed = Some(read_lines(self.event_loop.remote())?);
+        Ok(())
+    }
+
+    /// A line of standard input was obeyed: another may come.
+    pub fn line_obeyed(&self) {
+        if let Some(obeyed) = &self.obeyed {
+            // A reader that is gone has nothing more to read.
+            let _ = obeyed.try_send(());
+        }
     }
 
     /// Has a signal told to the driver.

@@ -23,12 +23,14 @@ mod trace;
 mod tracer;
 mod view;
 
+pub use changes::CHANGES_MAX;
 pub use command::{COMMAND_MAX, Command, help};
 pub use condition::Condition;
-pub use console::Console;
+pub use console::{Console, LINES_MAX};
 pub use driver::{Driver, Moved};
 pub use header::{config, header};
 pub use histogram::Histogram;
+pub use http::{BODY_MAX, HEAD_MAX, HEADERS_MAX};
 pub use inspection::Inspection;
 pub use inspector::{
     Ask, InspectCallback, InspectLoop, Inspector, REQUEST_DEADLINE, SUBSCRIBER_UNSENT_MAX,
@@ -42,5 +44,5 @@ pub use session::{Rewind, Session};
 pub use stops::STOPS_MAX;
 pub use tables::all as tables;
 pub use trace::{FlowEnd, TRACE_BUFFER_MAX, Trace};
-pub use tracer::{Tracer, flow_id};
+pub use tracer::{PARTIAL_LINES_MAX, Tracer, flow_id};
 pub use view::{Phase, Stand, State};

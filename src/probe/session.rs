@@ -350,6 +350,7 @@ impl<H: Stage> Session<H> {
     /// Takes what people ask for; with `wait` it sleeps until they do.
     fn attend(&mut self, wait: bool) -> io::Result<()> {
         if wait && let Some(line) = self.lines.pop_front() {
+            self.with_inspection(|all| all.line_obeyed());
             self.obey_console(&line);
             return Ok(());
         }

@@ -52,7 +52,9 @@ fn rows(value: &Value) -> &[Value] {
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "{text}");
+    let _ = write!(out, "{text}");
+    out.truncate(out.trim_end_matches(' ').len());
+    out.push('\n');
 }
 
 fn more(out: &mut String, table: &Value) {
@@ -85,14 +87,14 @@ pub fn standing(view: &Value) -> String {
         ),
     );
     let timeout = match &poll["timeout"] {
-        Value::Null => String::from("for ever"),
-        timeout if timeout.as_f64() == Some(0.0) => String::from("not at all"),
-        timeout => format!("for {}", time(timeout)),
+        Value::Null => String::from("would have slept for ever"),
+        timeout if timeout.as_f64() == Some(0.0) => String::from("would not sleep"),
+        timeout => format!("would have slept {}", time(timeout)),
     };
     line(
         &mut out,
         format_args!(
-            "the last poll took {} (it might have slept {timeout}), told {}; this turn runs {}",
+            "the last poll took {} (it {timeout}), told {}; this turn runs {}",
             time(&poll["took"]),
             count(&poll["events"], "event"),
             count(&poll["todo"], "callback"),
