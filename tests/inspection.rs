@@ -190,14 +190,16 @@ fn events_come_while_somebody_reads_them() {
     read_until("\"state\":\"held\"");
 }
 
-#[test]
-fn hostile_visitors_harm_nothing() {
-    let (herd, address) = inspected();
+/// What is wrong, how it is said, and the status it gets.
+type Case = (&'static str, String, &'static str);
+
+/// Requests of those who may not ask.
+fn intruders(address: SocketAddr) -> Vec<Case> {
     let own = format!("Host: {address}\r\n");
     let json = "Content-Type: application/json\r\n";
     let step = "{\"command\":\"pause\"}";
     let length = format!("Content-Length: {}\r\n", step.len());
-    let cases: [(&str, String, &str); 17] = [
+    vec![
         (
             "other Host",
             "GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n".into(),
@@ -228,6 +230,14 @@ fn hostile_visitors_harm_nothing() {
             ),
             "403",
         ),
+    ]
+}
+
+/// What is no request, or one of the wrong size or form.
+fn nonsense(address: SocketAddr) -> Vec<Case> {
+    let own = format!("Host: {address}\r\n");
+    let json = "Content-Type: application/json\r\n";
+    vec![
         (
             "huge head",
             format!("GET / HTTP/1.1\r\n{own}X: {}", "x".repeat(100_000)),
@@ -275,7 +285,13 @@ fn hostile_visitors_harm_nothing() {
         ),
         ("method", format!("DELETE / HTTP/1.1\r\n{own}\r\n"), "405"),
         ("zeros", "\0".repeat(64), "400"),
-    ];
+    ]
+}
+
+#[test]
+fn hostile_visitors_harm_nothing() {
+    let (herd, address) = inspected();
+    let cases = intruders(address).into_iter().chain(nonsense(address));
     for (what, request, status) in cases {
         let answer = converse(address, request.as_bytes());
         assert!(

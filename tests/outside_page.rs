@@ -22,7 +22,7 @@ fn herd() -> (Herd, String) {
 
 #[test]
 fn the_page_shows_the_loop_and_moves_it() {
-    let (mut herd, url) = herd();
+    let (herd, url) = herd();
     let browser = Browser::start(1280, false);
     browser.open(&url);
     browser.wait(
@@ -71,7 +71,11 @@ fn the_page_shows_the_loop_and_moves_it() {
         "document.querySelector('.turn [aria-current]')?.dataset.phase === 'before the poll'",
     );
 
-    // A command, typed.
+    command_and_loss(&browser, herd);
+}
+
+/// A command is typed, a neighbour goes down, the server goes.
+fn command_and_loss(browser: &Browser, mut herd: Herd) {
     browser.press("/");
     browser.run("document.getElementById('command').value = 'info peers'");
     browser.press("\u{e007}");

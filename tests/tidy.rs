@@ -9,7 +9,7 @@ use std::process::Command;
 const FUNCTION_LINES_MAX: usize = 70;
 const FILE_LINES_MAX: usize = 500;
 /// For the core: the loop, the transports, the herd, the server, the real world. Not counted are the
-/// parsers of Places, the simulation and the command line.
+/// parsers of Places, the simulation, recordings, what looks at the server, and the command line.
 const CORE_LINES_MAX: usize = 6000;
 const CRATES_MAX: usize = 30;
 
@@ -190,7 +190,10 @@ fn the_core_is_small() {
         "src/server",
         "src/worlds",
     ];
-    let is_core = |source: &&Source| !source.path.starts_with(root().join("src/worlds/sim"));
+    let real = ["src/worlds/os.rs", "src/worlds/mod.rs"].map(|file| root().join(file));
+    let is_core = |source: &&Source| {
+        !source.path.starts_with(root().join("src/worlds")) || real.contains(&source.path)
+    };
     let lines: usize = sources(&core).iter().filter(is_core).map(count).sum();
     println!("{lines} lines of code in the core, comments and unit tests not counted");
     assert!(lines <= CORE_LINES_MAX, "{lines} lines");
