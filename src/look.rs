@@ -80,6 +80,7 @@ pub fn run(mut world: OsWorld, one: &One) -> Result<bool, String> {
     let mut session = Session::new(Driver::new(event_loop, probed), None);
     open(&mut session, inspection, look, config.name(), epoch)?;
     session.run().map_err(|error| gone(&error))?;
+    warn_of_trace(&mut session);
     warn_of_recording(session.driver().world());
     Ok(!session.driver().node().was_hurried())
 }
@@ -108,6 +109,7 @@ pub fn replay(path: &Path, look: &Look) -> Result<bool, String> {
     let mut session = Session::new(driver, Some(rewind));
     open(&mut session, inspection, look, &name, Duration::ZERO)?;
     session.run().map_err(|error| gone(&error))?;
+    warn_of_trace(&mut session);
     if !session.driver().is_over() {
         return Ok(true);
     }
@@ -197,6 +199,15 @@ fn warn_of_recording(world: &mut Watched<OsWorld>) {
         say(
             &mut io::stderr(),
             &format!("herd: the recording broke off: {error}\n"),
+        );
+    }
+}
+
+fn warn_of_trace<H: Stage>(session: &mut Session<H>) {
+    if let Some(error) = session.take_trace_error() {
+        say(
+            &mut io::stderr(),
+            &format!("herd: the trace broke off: {error}\n"),
         );
     }
 }

@@ -213,3 +213,42 @@ fn the_end_of_input_stops_the_server_in_good_order() {
     assert_eq!(exit.code, Some(0), "{exit:?}");
     has(&exit.stdout, &["equal: "]);
 }
+
+#[test]
+fn a_replay_that_nobody_can_hold_runs_to_its_end() {
+    let directory = TempDir::new();
+    let recording = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/first_walk.recording"
+    );
+    let exit = common::run_herd(
+        directory.path(),
+        &["--replay", recording, "--trace", "replay.json"],
+    );
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    has(&exit.stdout, &["equal: 23 callbacks"]);
+    let trace = std::fs::read_to_string(directory.path().join("replay.json")).expect("a trace");
+    has(&trace, &["\"name\":\"Clark\"", "kiwi.cs.ucla.edu"]);
+    // A full disk ends a trace and a recording, and no server.
+    let exit = common::run_herd(
+        directory.path(),
+        &["--replay", recording, "--trace", "/dev/full"],
+    );
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    has(&exit.stderr, &["the trace broke off: No space left"]);
+    for (arguments, wanted) in [
+        (["--replay", "nothing"], "--replay nothing: No such file"),
+        (
+            ["--replay", "/dev/null"],
+            "expected it to begin with \"herd recording 1\"",
+        ),
+        (["--json", "Clark"], "expected --ps ADDR beside it"),
+        (["--step", "--all"], "expected a NAME"),
+    ] {
+        let exit = common::run_herd(directory.path(), &arguments);
+        assert_ne!(exit.code, Some(0), "{arguments:?}");
+        has(&exit.stderr, &[wanted]);
+    }
+    let exit = common::run_herd(directory.path(), &["Clark", "--replay", recording]);
+    has(&exit.stderr, &["Clark beside --replay"]);
+}

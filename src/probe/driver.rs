@@ -78,18 +78,6 @@ impl<H: Stage> Driver<H> {
         Ok(moved)
     }
 
-    /// Runs one turn, or what is left of it, without stopping to look.
-    ///
-    /// # Errors
-    /// The world cannot poll any more.
-    pub fn run_turn(&mut self) -> io::Result<()> {
-        self.advance()?;
-        while self.phase != Phase::BeforePoll && !self.over {
-            self.advance()?;
-        }
-        Ok(())
-    }
-
     fn look_for_the_end(&mut self) {
         if self.over {
             return;

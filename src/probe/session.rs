@@ -95,7 +95,8 @@ impl<H: Stage> Session<H> {
     /// # Errors
     /// A loop cannot poll any more.
     pub fn run(&mut self) -> io::Result<()> {
-        if self.console.is_some() {
+        // A replay that somebody can look at waits for them: it would be over in no time.
+        if self.console.is_some() || (self.rewind.is_some() && self.is_open()) {
             self.move_on()?;
             self.hold(Some(String::from(
                 "before its first callback; help explains",
@@ -103,7 +104,7 @@ impl<H: Stage> Session<H> {
         }
         while !self.leaving {
             if self.driver.is_over() && self.goal != Goal::Hold {
-                if self.rewind.is_none() || self.inspection.is_none() {
+                if self.rewind.is_none() || !self.is_open() {
                     break;
                 }
                 self.hold(None);
@@ -117,6 +118,17 @@ impl<H: Stage> Session<H> {
             tracer.flush();
         }
         Ok(())
+    }
+
+    /// True if somebody can give commands.
+    fn is_open(&self) -> bool {
+        let visitors = self.inspection.as_ref().and_then(Inspection::address);
+        self.console.is_some() || visitors.is_some()
+    }
+
+    /// Why the trace ended before the server did. Told once.
+    pub fn take_trace_error(&mut self) -> Option<io::Error> {
+        self.tracer.as_mut().and_then(Tracer::take_error)
     }
 
     /// The loop, to see what became of it.
