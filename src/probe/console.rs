@@ -51,8 +51,8 @@ impl Console {
 
     /// Shows a command that nobody typed here, so that a transcript can be read.
     pub fn echo(&mut self, line: &str) {
-        self.prompt();
         if !self.terminal {
+            self.prompt();
             self.say(&format!("{line}\n"));
         }
         self.prompted = false;
