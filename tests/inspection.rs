@@ -122,6 +122,13 @@ fn a_held_server_answers_those_who_look_and_nobody_else() {
     let mut client = herd.client("Clark");
     client.ask(iamat("before"));
     assert_eq!(command(address, "pause")["ok"], true);
+    // It may have been in the middle of a turn.
+    if view(address)["loop"]["phase"] != "before the poll" {
+        command(address, "next");
+        wait_until(PATIENCE, "the turn is over", || {
+            view(address)["loop"]["phase"] == "before the poll"
+        });
+    }
     let held = view(address);
     assert_eq!(held["loop"]["state"], "held");
     client.send(iamat("during"));

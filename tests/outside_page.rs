@@ -61,6 +61,10 @@ fn the_page_shows_the_loop_and_moves_it() {
         &format!("document.getElementById('moment').textContent == {moment} - 0 + 1"),
     );
     browser.wait(
+        "what it did",
+        "document.getElementById('account').textContent.includes('bytes from client #')",
+    );
+    browser.wait(
         "an empty queue",
         "!document.querySelector('#ready [data-handle]')",
     );

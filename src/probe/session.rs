@@ -53,6 +53,8 @@ pub struct Session<H: Stage> {
     pub(super) goal: Goal,
     pub(super) last: Command,
     pub(super) why: Option<String>,
+    /// What the last moment did, in words.
+    account: Option<String>,
     /// It was just let go: what stopped it here shall not stop it again.
     pub(super) resumed: bool,
     pub(super) leaving: bool,
@@ -73,6 +75,7 @@ impl<H: Stage> Session<H> {
             goal: Goal::Forever,
             last: Command::Help(String::new()),
             why: None,
+            account: None,
             resumed: false,
             leaving: false,
         }
@@ -189,7 +192,8 @@ impl<H: Stage> Session<H> {
 
     /// Runs one moment and tells of it. What stops the loop after it, if something does.
     fn move_on(&mut self) -> io::Result<Option<String>> {
-        let told = self.console.is_some() && matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
+        let heard = self.console.is_some() || self.is_looked_at();
+        let told = heard && matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
         let before = told.then(|| self.driver.view(None, true));
         let turn = self.driver.event_loop().iteration();
         let coming = self.driver.coming().map(|(_, pending)| pending.callback);
@@ -289,7 +293,9 @@ impl<H: Stage> Session<H> {
             exchanges: &exchanges,
             changes: &changes(before, after),
         };
-        self.say(&narrate(&account));
+        let account = narrate(&account);
+        self.say(&account);
+        self.account = Some(account);
     }
 
     pub(super) fn say(&mut self, text: &str) {
@@ -329,8 +335,10 @@ impl<H: Stage> Session<H> {
 
     /// Everything there is to see.
     pub(super) fn view(&self) -> Value {
-        self.driver
-            .view(self.why.as_deref(), self.goal == Goal::Hold)
+        let held = self.goal == Goal::Hold;
+        let mut view = self.driver.view(self.why.as_deref(), held);
+        view["loop"]["account"] = json!(self.account.as_ref().filter(|_| held));
+        view
     }
 
     fn publish(&mut self, view: &Value) {
