@@ -5,6 +5,8 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use common::{Herd, PATIENCE, Plan, iamat, run_herd, wait_until};
@@ -342,6 +344,34 @@ fn slow_rude_and_many_visitors_harm_nothing() {
     slow.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     deaf.shutdown(Shutdown::Both).expect("it ends");
+    all_is_well(&herd, address);
+}
+
+#[test]
+fn a_visitor_that_never_stops_talking_keeps_nobody_waiting() {
+    let (herd, address) = inspected();
+    let mut talker = connect(address);
+    write!(talker, "GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("it reads");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let talk = || {
+            let noise = vec![b'x'; 1 << 16];
+            let mut said = 0;
+            while !done.load(Ordering::Relaxed) {
+                said += talker.write(&noise).expect("it reads on");
+            }
+            said
+        };
+        let talk = scope.spawn(talk);
+        let mut client = herd.client("Clark");
+        for number in 0..200 {
+            let said = client.ask(iamat(&format!("phone-{number}")));
+            assert!(said.starts_with("AT Clark "));
+        }
+        assert_eq!(view(address)["loop"]["state"], "running");
+        done.store(true, Ordering::Relaxed);
+        assert!(talk.join().expect("no panic") > 1 << 20, "it was loud");
+    });
     all_is_well(&herd, address);
 }
 

@@ -15,7 +15,7 @@ use crate::worlds::os::OsWorld;
 pub use super::inspector::{Ask, InspectCallback};
 
 /// Turns of the small loop between two of the server's, at most.
-const TURNS_MAX: usize = 64;
+const TURNS_MAX: usize = 4;
 
 /// The small loop and its application.
 pub struct Inspection {

@@ -20,6 +20,8 @@ pub const VISITORS_MAX: usize = 32;
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 /// An answer must be taken within this time, and a subscriber must go on taking.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// Reads of one visitor in one turn: who never stops talking keeps nobody else waiting.
+pub const READS_A_TURN: usize = 4;
 /// Subscribers are told this often, at most.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// A subscriber with this much unsent misses what is published.
@@ -224,7 +226,7 @@ impl Inspector {
     /// Reads what a visitor says, and sends what it is owed.
     fn visitor_ready(&mut self, event_loop: &mut InspectLoop, token: Token) {
         let mut buffer = [0; 4096];
-        loop {
+        for _ in 0..READS_A_TURN {
             let Some(visitor) = self.visitors.get_mut(&token) else {
                 return;
             };
@@ -238,6 +240,13 @@ impl Inspector {
                 Ok(Read::Nothing) => break,
                 Ok(Read::End) | Err(_) => return self.close(event_loop, token),
             }
+        }
+        if self
+            .visitors
+            .get(&token)
+            .is_some_and(|visitor| visitor.transport.may_read())
+        {
+            event_loop.call_soon(InspectCallback::Ready(token, Readiness::EMPTY));
         }
         self.send(event_loop, token, b"");
     }
