@@ -22,6 +22,8 @@ pub const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 /// Reads of one visitor in one turn: who never stops talking keeps nobody else waiting.
 pub const READS_A_TURN: usize = 4;
+/// Bytes behind its request after which a visitor is closed.
+pub const NOISE_MAX: usize = 64 * 1024;
 /// Subscribers are told this often, at most.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(100);
 /// A subscriber with this much unsent misses what is published.
@@ -104,6 +106,8 @@ enum Phase {
 struct Visitor {
     transport: Transport<TcpStream>,
     input: Vec<u8>,
+    /// Bytes that came behind its request.
+    noise: usize,
     phase: Phase,
     /// A subscriber's unsent bytes when it was last looked after.
     stuck: Option<(usize, Duration)>,
@@ -215,6 +219,7 @@ impl Inspector {
         let visitor = Visitor {
             transport,
             input: Vec::new(),
+            noise: 0,
             phase: Phase::Asking,
             stuck: None,
         };
@@ -235,8 +240,13 @@ impl Inspector {
                     visitor.input.extend_from_slice(&buffer[..count]);
                     self.request(event_loop, token);
                 }
-                // Nothing more is wanted of it.
-                Ok(Read::Bytes(_)) => {}
+                // Nothing more is wanted of it, and not much borne.
+                Ok(Read::Bytes(count)) => {
+                    visitor.noise += count;
+                    if visitor.noise > NOISE_MAX {
+                        return self.close(event_loop, token);
+                    }
+                }
                 Ok(Read::Nothing) => break,
                 Ok(Read::End) | Err(_) => return self.close(event_loop, token),
             }

@@ -33,8 +33,8 @@ pub use histogram::Histogram;
 pub use http::{BODY_MAX, HEAD_MAX, HEADERS_MAX};
 pub use inspection::Inspection;
 pub use inspector::{
-    Ask, InspectCallback, InspectLoop, Inspector, REQUEST_DEADLINE, SUBSCRIBER_UNSENT_MAX,
-    VISITORS_MAX,
+    Ask, InspectCallback, InspectLoop, Inspector, NOISE_MAX, REQUEST_DEADLINE,
+    SUBSCRIBER_UNSENT_MAX, VISITORS_MAX,
 };
 pub use meters::{Meters, RECENT_MAX};
 pub use narrate::SHOWN_BYTES_MAX;
