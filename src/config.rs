@@ -74,6 +74,18 @@ impl Config {
         &self.roster.servers[self.me].name
     }
 
+    /// The address of a link that others can reach: this server's own or a neighbour's, if there are
+    /// neighbours. Links are plain, so whoever reaches it can speak as a server.
+    pub fn exposed_link(&self) -> Option<std::net::SocketAddr> {
+        let neighbours = self.roster.neighbours(self.me);
+        let ends = neighbours.iter().copied().chain([self.me]);
+        let mut addresses = ends.map(|index| self.roster.servers[index].address);
+        match neighbours.is_empty() {
+            true => None,
+            false => addresses.find(|address| !address.ip().is_loopback()),
+        }
+    }
+
     /// What a user should know before relying on this server.
     pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
@@ -84,11 +96,10 @@ impl Config {
             ));
         }
         let roster = &self.roster;
-        let me = &roster.servers[self.me];
-        if !me.address.ip().is_loopback() {
+        if let Some(address) = self.exposed_link() {
             warnings.push(format!(
-                "{} is not loopback: whoever reaches it can speak as a server, since links are plain",
-                me.address
+                "{address} is not loopback: whoever reaches it can speak as a server, since links \
+                 are plain",
             ));
         }
         for index in roster.neighbours(self.me) {

@@ -68,6 +68,7 @@ fn options() -> Options {
         .optopt("", "key-file", "Google's key, in a file that only its owner can read (default: the variable GOOGLE_PLACES_API_KEY)", "FILE")
         .optopt("", "field-mask", "fields that the new API is asked for; they set its price", "MASK")
         .optflag("", "one-shot", "close a client's connection after one answer")
+        .optflag("", "plain-peers", "let links between servers be plain on addresses that others can reach: whoever reaches one can speak as a server")
         .optflag("", "no-catch-up", "do not send the table when a link comes up, so that a partition leaves its mark")
         .optopt("", "max-ahead", "refuse an IAMAT whose time is further ahead of ours (default 0: none)", "SECONDS")
         .optopt("", "max-records", &format!("clients the table takes (default {RECORDS_MAX})"), "N")
@@ -137,11 +138,13 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
         Some(file) if file == "none" => None,
         Some(file) => Some(PathBuf::from(file)),
     };
+    let config = Config {
+        upstream,
+        ..config(&matches, Config::new(roster, me), log.is_some())?
+    };
+    plain_links(&matches, &config)?;
     Ok(Task::One(Box::new(One {
-        config: Config {
-            upstream,
-            ..config(&matches, Config::new(roster, me), log.is_some())?
-        },
+        config,
         tls,
         log,
         until_stdin_ends: until_stdin_ends(&matches, &look)?,
@@ -215,6 +218,18 @@ fn config(matches: &Matches, defaults: Config, journal: bool) -> Result<Config, 
     })
 }
 
+/// Plain links are for loopback, unless the user says otherwise.
+fn plain_links(matches: &Matches, config: &Config) -> Result<(), String> {
+    match config.exposed_link() {
+        Some(address) if !matches.opt_present("plain-peers") => Err(format!(
+            "{} would have a plain link at {address}, and whoever reaches that could speak as a \
+             server: expected loopback addresses, or --plain-peers",
+            config.name()
+        )),
+        _ => Ok(()),
+    }
+}
+
 fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
     if let Some(name) = matches.free.first() {
         return Err(format!(
@@ -227,7 +242,16 @@ fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
         ));
     }
     // Checked here, so that a mistake is said once and not by each child.
-    config(matches, Config::new(roster.clone(), 0), true)?;
+    let first = config(matches, Config::new(roster.clone(), 0), true)?;
+    for me in 0..roster.servers.len() {
+        plain_links(
+            matches,
+            &Config {
+                me,
+                ..first.clone()
+            },
+        )?;
+    }
     let mut pass_on = Vec::new();
     for option in [
         "herd",
@@ -247,7 +271,7 @@ fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
             pass_on.push(format!("--{option}={value}"));
         }
     }
-    for flag in ["one-shot", "no-catch-up"] {
+    for flag in ["one-shot", "no-catch-up", "plain-peers"] {
         if matches.opt_present(flag) {
             pass_on.push(format!("--{flag}"));
         }

@@ -401,3 +401,36 @@ fn a_server_says_that_it_listens_and_no_more() {
     let said = fs::read_to_string(herd.directory().join("Clark.out")).expect("its output");
     assert_eq!(said, line);
 }
+
+#[test]
+fn plain_links_are_for_loopback_unless_the_user_says_otherwise() {
+    let directory = TempDir::new();
+    let write = |herd: &str| {
+        std::fs::write(directory.path().join("herd.json"), herd).expect("a file");
+    };
+    // An address of documentation: nobody has it (RFC 5737).
+    write(r#"{"servers": {"A": "127.0.0.1:1", "B": "192.0.2.1:9999"}, "links": [["A", "B"]]}"#);
+    for words in [&["A"][..], &["B"], &["--all"]] {
+        let exit = run_herd(
+            directory.path(),
+            &[words, &["--herd", "herd.json"]].concat(),
+        );
+        assert_eq!(exit.code, Some(2), "{words:?} {exit:?}");
+        one_line(&exit.stderr, "a plain link at 192.0.2.1:9999");
+        one_line(&exit.stderr, "--plain-peers");
+    }
+    // With leave it goes on, to the next mistake: the address is not this machine's.
+    let exit = run_herd(
+        directory.path(),
+        &["B", "--herd", "herd.json", "--plain-peers"],
+    );
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+    assert!(
+        exit.stderr.contains("B cannot listen on 192.0.2.1:9999"),
+        "{exit:?}"
+    );
+    // C has no links: its clients may come from anywhere.
+    write(r#"{"servers": {"C": "192.0.2.1:9999"}, "links": []}"#);
+    let exit = run_herd(directory.path(), &["C", "--herd", "herd.json"]);
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+}
