@@ -1,7 +1,7 @@
 //! Runs a server with somebody looking, and replays what was recorded.
 
-use std::fs::File;
-use std::io;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -186,8 +186,34 @@ fn inspection(
 }
 
 fn recorder(path: &Path, config: &Config) -> Result<Recorder, String> {
-    let file = create("--record", path)?;
-    Ok(Recorder::new(Box::new(file), &header(config)))
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)
+        .map_err(|error| format!("--record {}: {error}", path.display()))?;
+    let late = LateFile { file, fresh: true };
+    Ok(Recorder::new(Box::new(late), &header(config)))
+}
+
+/// A file that is emptied by the first write: a second server started by mistake cannot destroy the
+/// recording of the one that runs.
+struct LateFile {
+    file: File,
+    fresh: bool,
+}
+
+impl Write for LateFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if std::mem::replace(&mut self.fresh, false) && self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 fn create(option: &str, path: &Path) -> Result<File, String> {

@@ -117,3 +117,46 @@ fn five_recorded_servers_replay_to_the_byte() {
     }
     assert_eq!(replay(&lost), Ending::Cut, "it was killed");
 }
+
+#[test]
+fn a_recording_that_cannot_be_written_stops_no_server() {
+    let mut herd = Plan::only("Clark").args(&["--record", "/dev/full"]).start();
+    assert!(
+        herd.client("Clark")
+            .ask(iamat("kiwi"))
+            .starts_with("AT Clark ")
+    );
+    herd.signal("Clark", Signal::TERM);
+    assert!(herd.wait_exit("Clark", Duration::from_secs(8)).success());
+    let said = std::fs::read_to_string(herd.directory().join("Clark.err")).expect("complaints");
+    assert!(
+        said.contains("the recording broke off: No space left"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_server_that_cannot_start_leaves_the_recording_of_the_one_that_runs() {
+    let mut herd = Plan::only("Clark")
+        .args(&["--record", "run.recording"])
+        .start();
+    herd.client("Clark").ask(iamat("kiwi"));
+    let words = [
+        "Clark",
+        "--herd",
+        "herd.json",
+        "--log",
+        "none",
+        "--record",
+        "run.recording",
+    ];
+    let exit = run_herd(herd.directory(), &words);
+    assert!(exit.stderr.contains("the port is in use"), "{exit:?}");
+    herd.client("Clark").ask(iamat("kiwi"));
+    herd.signal("Clark", Signal::TERM);
+    assert!(herd.wait_exit("Clark", Duration::from_secs(8)).success());
+    assert_eq!(
+        replay(&herd.directory().join("run.recording")),
+        Ending::Complete
+    );
+}

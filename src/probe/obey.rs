@@ -37,7 +37,9 @@ impl<H: Stage> Session<H> {
             Command::Next(count) => self.go(Goal::Turns(count)),
             Command::Continue => self.go(Goal::Forever),
             Command::Until(condition) => {
-                self.stops.add(condition, true)?;
+                if !self.driver.is_over() {
+                    self.stops.add(condition, true)?;
+                }
                 self.go(Goal::Forever)
             }
             Command::Break(condition) => self.stops.add(condition, false),

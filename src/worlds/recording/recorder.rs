@@ -15,6 +15,8 @@ pub struct Recorder {
     encoder: Encoder,
     out: Option<Box<dyn Write>>,
     error: Option<io::Error>,
+    /// Something was written.
+    begun: bool,
     callbacks: u64,
     order: u64,
 }
@@ -29,6 +31,7 @@ impl Recorder {
             encoder,
             out: Some(out),
             error: None,
+            begun: false,
             callbacks: 0,
             order: 0,
         }
@@ -64,6 +67,7 @@ impl Recorder {
         let Some(out) = &mut self.out else {
             return;
         };
+        self.begun = true;
         let written = out.write_all(&self.encoder.bytes);
         self.encoder.bytes.clear();
         if let Err(error) = written {
@@ -91,6 +95,9 @@ impl Recorder {
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        self.flush();
+        // A server that could not even start leaves what stood in the file before.
+        if self.begun {
+            self.flush();
+        }
     }
 }
