@@ -32,7 +32,7 @@ impl fmt::Display for Difference {
         } = self;
         write!(
             f,
-            "a difference in callback {callbacks} (byte {at} of the recording):\n  \
+            "the first difference is in callback {callbacks} or the finish behind it (byte {at}):\n  \
              recorded: it {then}\n  now:      it {now}"
         )
     }
