@@ -5,6 +5,7 @@ mod common;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -152,6 +153,11 @@ fn a_held_server_answers_those_who_look_and_nobody_else() {
     assert!(
         client.line().starts_with("AT Clark "),
         "the third moment sends the answer"
+    );
+    let account = view(address)["loop"]["account"].to_string();
+    assert!(
+        account.contains("finish") && account.contains("to client #1"),
+        "{account}"
     );
     assert_eq!(command(address, "step 0")["ok"], false);
     assert_eq!(
@@ -382,6 +388,46 @@ fn a_visitor_that_never_stops_talking_keeps_nobody_waiting() {
         assert!(shown_out.iter().all(|times| *times > 0), "{shown_out:?}");
     });
     all_is_well(&herd, address);
+}
+
+#[test]
+fn a_replay_is_held_for_whoever_looks_and_goes_back() {
+    let recording = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/first_walk.recording"
+    );
+    let address = TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_herd"))
+        .args(["--replay", recording, "--inspect", &address.to_string()])
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it starts");
+    wait_until(PATIENCE, "it listens", || {
+        TcpStream::connect(address).is_ok()
+    });
+    let stands = |moment: u64| {
+        wait_until(PATIENCE, "the moment", || {
+            view(address)["loop"]["moment"] == moment
+        });
+    };
+    stands(1);
+    command(address, "step 3");
+    stands(4);
+    command(address, "back 2");
+    stands(2);
+    command(address, "continue");
+    wait_until(PATIENCE, "the end", || {
+        view(address)["loop"]["state"] == "over"
+    });
+    assert_eq!(
+        view(address)["loop"]["why"],
+        "the replay is equal to the recording"
+    );
+    assert_eq!(command(address, "step")["ok"], false);
+    command(address, "quit");
+    assert!(child.wait().expect("it ends").success());
 }
 
 #[test]

@@ -119,6 +119,7 @@ impl<H: Stage> Session<H> {
             driver.take_exchanges();
         }
         self.driver = driver;
+        self.account = None;
         self.hold(Some(format!("back at moment {target}")));
         Ok(String::new())
     }

@@ -54,7 +54,7 @@ pub struct Session<H: Stage> {
     pub(super) last: Command,
     pub(super) why: Option<String>,
     /// What the last moment did, in words.
-    account: Option<String>,
+    pub(super) account: Option<String>,
     /// It was just let go: what stopped it here shall not stop it again.
     pub(super) resumed: bool,
     pub(super) leaving: bool,
@@ -192,8 +192,7 @@ impl<H: Stage> Session<H> {
 
     /// Runs one moment and tells of it. What stops the loop after it, if something does.
     fn move_on(&mut self) -> io::Result<Option<String>> {
-        let heard = self.console.is_some() || self.is_looked_at();
-        let told = heard && matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
+        let told = matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
         let before = told.then(|| self.driver.view(None, true));
         let turn = self.driver.event_loop().iteration();
         let coming = self.driver.coming().map(|(_, pending)| pending.callback);
