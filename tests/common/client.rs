@@ -259,6 +259,8 @@ impl Client {
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(Quiet::Timeout),
                 ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => Err(Quiet::Reset),
+                // The system cut the read short; whoever waits looks again.
+                ErrorKind::Interrupted => Ok(()),
                 _ => panic!("cannot read from {}: {error}", self.address),
             },
         }
