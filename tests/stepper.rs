@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -101,7 +101,12 @@ fn watch(mut output: ChildStdout) -> Receiver<String> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let mut buffer = [0; 4096];
-        while let Ok(count) = output.read(&mut buffer) {
+        loop {
+            let count = match output.read(&mut buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            };
             let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
             if count == 0 || sender.send(text).is_err() {
                 break;
