@@ -8,6 +8,12 @@ use crate::places::{Api, Endpoint, FieldMask, Key};
 /// Connections of clients and neighbours that one server holds, unless told otherwise.
 pub const CONNECTIONS_MAX: usize = 65_536;
 
+/// Of these, from one address that is not loopback, unless told otherwise.
+pub const PER_ADDRESS_MAX: usize = 1_024;
+
+/// How long a change of the table may be on no disk, unless told otherwise.
+pub const SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
+
 /// Where WHATSAT's places come from, if not from the embedded gazetteer.
 #[derive(Clone, Debug)]
 pub struct Upstream {
@@ -44,6 +50,14 @@ pub struct Config {
     pub max_connections: usize,
     /// Close a client that sent no command for this long; zero: never.
     pub client_idle: Duration,
+    /// Connections held at once from one address that is not loopback.
+    pub max_per_address: usize,
+    /// A change of the table is on disk after this long at most; `None`: no snapshots are kept.
+    pub snapshot_every: Option<Duration>,
+    /// Links are secured: servers prove their names by certificate.
+    pub secured: bool,
+    /// What we accept may be TLS.
+    pub tls: bool,
     /// Who is asked for places; `None`: the embedded gazetteer.
     pub upstream: Option<Upstream>,
     /// How the table joins reports with equal times. Only experiments change it.
@@ -64,6 +78,10 @@ impl Config {
             max_records: RECORDS_MAX,
             max_connections: CONNECTIONS_MAX,
             client_idle: Duration::ZERO,
+            max_per_address: PER_ADDRESS_MAX,
+            snapshot_every: None,
+            secured: false,
+            tls: false,
             upstream: None,
             ties: Ties::TotalOrder,
         }
@@ -75,7 +93,7 @@ impl Config {
     }
 
     /// The address of a link that others can reach: this server's own or a neighbour's, if there are
-    /// neighbours. Links are plain, so whoever reaches it can speak as a server.
+    /// neighbours. Where links are plain, whoever reaches it can speak as a server.
     pub fn exposed_link(&self) -> Option<std::net::SocketAddr> {
         let neighbours = self.roster.neighbours(self.me);
         let ends = neighbours.iter().copied().chain([self.me]);
@@ -96,7 +114,7 @@ impl Config {
             ));
         }
         let roster = &self.roster;
-        if let Some(address) = self.exposed_link() {
+        if let Some(address) = self.exposed_link().filter(|_| !self.secured) {
             warnings.push(format!(
                 "{address} is not loopback: whoever reaches it can speak as a server, since links \
                  are plain",

@@ -2,6 +2,7 @@
 
 mod all;
 mod google;
+mod identity;
 mod look;
 mod options;
 mod ps;
@@ -88,6 +89,12 @@ fn run(one: One) -> Result<bool, String> {
             )
         })?;
     }
+    world
+        .use_identity(one.identity.clone())
+        .map_err(|error| format!("{name} cannot start: {error}"))?;
+    if let Some(path) = &one.snapshot {
+        world.use_snapshots(path);
+    }
     if !one.look.is_idle() {
         return look::run(world, &one);
     }
@@ -108,9 +115,11 @@ fn begin<H: Host>(one: &One, node: &mut Node<H>, event_loop: &mut Loop<H>) -> Re
         io::ErrorKind::AddrInUse => {
             format!("{name} cannot listen on {address}: the port is in use")
         }
+        io::ErrorKind::InvalidData => format!("{name} cannot start: {error}"),
         _ => format!("{name} cannot listen on {address}: {error}"),
     })?;
-    for warning in one.config.warnings() {
+    let warnings = one.config.warnings();
+    for warning in warnings.iter().chain(node.restored()) {
         say(&mut io::stderr(), &format!("{name}: {warning}\n"));
     }
     say(&mut io::stdout(), &format!("{name} listens on {address}\n"));

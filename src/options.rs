@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use getopts::{Matches, Options};
-use herd::config::{CONNECTIONS_MAX, Config};
+use herd::config::{CONNECTIONS_MAX, Config, PER_ADDRESS_MAX, SNAPSHOT_EVERY};
 use herd::herd::{RECORDS_MAX, Roster, Server};
-use herd::net::TlsClientConfig;
+use herd::net::{IdentityFiles, TlsClientConfig};
 
 use crate::google;
+use crate::identity;
 use crate::look::Look;
 
 /// What the command line asks for.
@@ -47,6 +48,10 @@ pub struct One {
     pub config: Config,
     /// Where its journal goes.
     pub log: Option<PathBuf>,
+    /// What it proves itself with, to servers and to clients.
+    pub identity: IdentityFiles,
+    /// Where its snapshots go.
+    pub snapshot: Option<PathBuf>,
     /// How connections to Places are secured, if there are any.
     pub tls: Option<TlsClientConfig>,
     /// Stop when standard input ends.
@@ -69,10 +74,18 @@ fn options() -> Options {
         .optopt("", "field-mask", "fields that the new API is asked for; they set its price", "MASK")
         .optflag("", "one-shot", "close a client's connection after one answer")
         .optflag("", "plain-peers", "let links between servers be plain on addresses that others can reach: whoever reaches one can speak as a server")
+        .optopt("", "peer-cert", "links between servers are TLS, and each proves its name: our certificate, in PEM ({name} stands for our name)", "FILE")
+        .optopt("", "peer-key", "its private key, in PEM", "FILE")
+        .optopt("", "peer-ca", "the authorities that may vouch for servers, in PEM", "FILE")
+        .optopt("", "tls-cert", "the certificate for clients that speak TLS, on the same port (default: that of --peer-cert, if any)", "FILE")
+        .optopt("", "tls-key", "its private key", "FILE")
+        .optopt("", "snapshot", "keep the table in this file, and take it up at start ({name} stands for our name)", "FILE")
+        .optopt("", "snapshot-every", &format!("a change is in the snapshot after so long (default {})", SNAPSHOT_EVERY.as_secs()), "SECONDS")
         .optflag("", "no-catch-up", "do not send the table when a link comes up, so that a partition leaves its mark")
         .optopt("", "max-ahead", "refuse an IAMAT whose time is further ahead of ours (default 0: none)", "SECONDS")
         .optopt("", "max-records", &format!("clients the table takes (default {RECORDS_MAX})"), "N")
         .optopt("", "max-connections", &format!("connections held at once (default {CONNECTIONS_MAX})"), "N")
+        .optopt("", "max-per-address", &format!("of these, from one address that is not loopback (default {PER_ADDRESS_MAX})"), "N")
         .optopt("", "client-idle", "close a client that sends no command for so long (default 0: never)", "SECONDS")
         .optflag("", "step", "hold the loop before its first callback, and take commands: help lists them")
         .optopt("", "inspect", "let a browser on this machine look at the loop, hold it and step it (with --all: the first of as many ports)", "ADDR")
@@ -144,6 +157,8 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     };
     plain_links(&matches, &config)?;
     Ok(Task::One(Box::new(One {
+        identity: identity::files(&matches, name)?,
+        snapshot: identity::file(&matches, "snapshot", name),
         config,
         tls,
         log,
@@ -213,17 +228,32 @@ fn config(matches: &Matches, defaults: Config, journal: bool) -> Result<Config, 
         max_ahead: Duration::from_secs(number(matches, "max-ahead", 0)?),
         max_records: number(matches, "max-records", defaults.max_records)?,
         max_connections: number(matches, "max-connections", defaults.max_connections)?,
+        max_per_address: number(matches, "max-per-address", defaults.max_per_address)?,
+        snapshot_every: snapshot_every(matches)?,
+        secured: matches.opt_present("peer-cert"),
+        tls: matches.opt_present("peer-cert") || matches.opt_present("tls-cert"),
         client_idle: Duration::from_secs(number(matches, "client-idle", 0)?),
         ..defaults
     })
 }
 
+fn snapshot_every(matches: &Matches) -> Result<Option<Duration>, String> {
+    let every = number(matches, "snapshot-every", SNAPSHOT_EVERY.as_secs())?;
+    match matches.opt_present("snapshot") {
+        true => Ok(Some(Duration::from_secs(every))),
+        false if matches.opt_present("snapshot-every") => Err(String::from(
+            "--snapshot-every: expected --snapshot FILE beside it",
+        )),
+        false => Ok(None),
+    }
+}
+
 /// Plain links are for loopback, unless the user says otherwise.
 fn plain_links(matches: &Matches, config: &Config) -> Result<(), String> {
     match config.exposed_link() {
-        Some(address) if !matches.opt_present("plain-peers") => Err(format!(
+        Some(address) if !config.secured && !matches.opt_present("plain-peers") => Err(format!(
             "{} would have a plain link at {address}, and whoever reaches that could speak as a \
-             server: expected loopback addresses, or --plain-peers",
+             server: expected --peer-cert, --peer-key and --peer-ca, loopback addresses, or --plain-peers",
             config.name()
         )),
         _ => Ok(()),
@@ -265,7 +295,15 @@ fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
         "max-ahead",
         "max-records",
         "max-connections",
+        "max-per-address",
         "client-idle",
+        "peer-cert",
+        "peer-key",
+        "peer-ca",
+        "tls-cert",
+        "tls-key",
+        "snapshot",
+        "snapshot-every",
     ] {
         if let Some(value) = matches.opt_str(option) {
             pass_on.push(format!("--{option}={value}"));

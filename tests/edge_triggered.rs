@@ -18,7 +18,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockRef, Socket, Type};
 use stage::PATIENCE;
 
-type Stream = mio::net::TcpStream;
+type Stream = herd::worlds::os::OsStream;
 
 const READABLE: Readiness = Readiness::READABLE;
 const WRITABLE: Readiness = Readiness::WRITABLE;
@@ -68,7 +68,7 @@ fn connection(world: &mut OsWorld, token: Token) -> (Stream, TcpStream) {
     let (peer, _) = listener.accept().unwrap();
     peer.set_nodelay(true).unwrap();
     assert_eq!(wait_for(world, token), WRITABLE);
-    assert!(world.connected(&stream).unwrap());
+    assert!(world.connected(&mut stream).unwrap());
     (stream, peer)
 }
 
@@ -364,10 +364,10 @@ fn a_refused_connect_is_told_as_everything_and_found_by_asking() {
     let stream = world.connect(address, A).unwrap();
     let readiness = wait_for(&mut world, A);
     assert!(readiness.contains(READABLE | WRITABLE | READ_CLOSED));
-    let error = world.connected(&stream).unwrap_err();
+    let error = world.connected(&mut stream).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
     // Asking has taken the error; what is left is a socket that is not connected.
-    assert!(!world.connected(&stream).unwrap());
+    assert!(!world.connected(&mut stream).unwrap());
 }
 
 /// A listener whose queue is full lets nobody in, and refuses nobody: connecting takes its time.
@@ -383,6 +383,6 @@ fn a_connect_under_way_is_neither_connected_nor_failed() {
     let _first = TcpStream::connect(address).unwrap();
     wait_queue(address, 1);
     let stream = world.connect(address, A).unwrap();
-    assert!(!world.connected(&stream).unwrap());
+    assert!(!world.connected(&mut stream).unwrap());
     assert_eq!(told(&mut world), []);
 }

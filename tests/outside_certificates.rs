@@ -102,7 +102,7 @@ fn no_subject_alt_name() {
 fn not_for_servers() {
     let mut params = leaf(&["localhost"]);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let reason = "the certificate is not for servers (key usage)";
+    let reason = "the certificate is not for this use (key usage)";
     refused("client", &params, reason);
 }
 
@@ -164,7 +164,7 @@ fn tls_1_1_only() {
     let args = ["-tls1_1", "-cipher", "DEFAULT@SECLEVEL=0"];
     assert_eq!(
         said(&directory, &authority.file(), &identity, &args),
-        "failed: the server speaks neither TLS 1.2 nor 1.3"
+        "failed: the other side speaks neither TLS 1.2 nor 1.3"
     );
 }
 

@@ -5,6 +5,7 @@ mod backlog;
 mod flood;
 mod geo;
 mod roster;
+mod snapshot;
 mod store;
 mod time;
 mod wire;
@@ -13,6 +14,7 @@ pub use backlog::Backlog;
 pub use flood::{Heard, Replica, Taken};
 pub use geo::Position;
 pub use roster::{Roster, RosterError, Server};
+pub use snapshot::{SnapshotReader, SnapshotWriter};
 pub use store::{Offer, RECORDS_MAX, STORE_BYTES_MAX, Source, Store, Ties};
 pub use time::{Decimal, write_integer, write_padded, write_skew};
 pub use wire::{

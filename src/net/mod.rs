@@ -12,6 +12,9 @@ pub use buffer::Buffer;
 pub use connect::{BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE};
 pub use lines::{LINE_MAX, Next, next_line};
 pub use listen::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, accept};
-pub use network::{Host, Network, out_of_descriptors};
-pub use tls::{PlainEngine, RustlsEngine, TlsClientConfig, TlsEngine, TlsError, TlsState};
+pub use network::{Host, Network, SNAPSHOT_BYTES_MAX, out_of_descriptors};
+pub use tls::{
+    ALPN_HERD, Identity, IdentityFiles, Layered, PeerFiles, PlainEngine, RustlsEngine,
+    TlsClientConfig, TlsEngine, TlsError, TlsState,
+};
 pub use transport::{Read, Transport};

@@ -67,11 +67,24 @@ pub trait Network: World {
     /// What is known at once (no descriptor, no route).
     fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<Self::Stream>;
 
-    /// The outcome of a connect: false while it is under way.
+    /// Makes a stream that is being connected the dialling side of a secured link to the server of
+    /// this name: it must prove that name, and we prove ours. Both, as part of the connect.
+    ///
+    /// # Errors
+    /// There is nothing to prove ours with.
+    fn secure(&mut self, stream: &mut Self::Stream, server: &str) -> io::Result<()>;
+
+    /// The outcome of a connect, and of TLS over it if it is secured: false while it is under way.
     ///
     /// # Errors
     /// Why it failed.
-    fn connected(&mut self, stream: &Self::Stream) -> io::Result<bool>;
+    fn connected(&mut self, stream: &mut Self::Stream) -> io::Result<bool>;
+
+    /// True while an accepted stream has begun TLS and is not through with the handshake.
+    fn is_handshaking(&mut self, stream: &Self::Stream) -> bool;
+
+    /// True if the other side has proven by certificate to be the server of this name.
+    fn proves(&mut self, stream: &Self::Stream, server: &str) -> bool;
 
     /// Registers an accepted stream for both directions.
     ///
@@ -85,7 +98,8 @@ pub trait Network: World {
     /// As the system says.
     fn keep_alive(&mut self, stream: &Self::Stream) -> io::Result<()>;
 
-    /// Reads once. 0 is the end of the stream.
+    /// Reads once. 0 is the end of the stream. A read that does not fill the buffer has taken all
+    /// there is: an event will tell of more.
     ///
     /// # Errors
     /// `WouldBlock` when nothing waits; else the connection is lost.
@@ -107,6 +121,9 @@ pub trait Network: World {
     fn close(&mut self, stream: Self::Stream);
 }
 
+/// No snapshot is larger: the table's bytes, and what stands around them in the file.
+pub const SNAPSHOT_BYTES_MAX: u64 = 4 << 30;
+
 /// What else a server asks of its machine.
 pub trait Host: Network {
     /// Time since the Unix epoch. For skews and the journal only: it may jump.
@@ -123,6 +140,38 @@ pub trait Host: Network {
 
     /// Bytes that the journal's file holds; 0 if there is none, or if it is no plain file.
     fn journal_size(&mut self) -> u64;
+
+    /// Reads the certificates again: connections from now on use them. False if there are none.
+    ///
+    /// # Errors
+    /// Which file, and what is wrong with it; those read before stay in use.
+    fn reload_identity(&mut self) -> Result<bool, String>;
+
+    /// The snapshot that an earlier run left; empty if there is none. Asked once, before anything
+    /// listens: it may block.
+    ///
+    /// # Errors
+    /// As the system says; or it is larger than [`SNAPSHOT_BYTES_MAX`].
+    fn load_snapshot(&mut self) -> io::Result<Vec<u8>>;
+
+    /// Gives the writer of snapshots a piece; the first begins a new one.
+    ///
+    /// # Errors
+    /// `WouldBlock` while the disk is behind; anything else: there will be no snapshot this time.
+    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()>;
+
+    /// The snapshot is complete: [`Event::Done`](crate::event_loop::Event::Done) with `job` tells
+    /// that it is safe, or that it failed.
+    ///
+    /// # Errors
+    /// As [`write_snapshot`](Host::write_snapshot).
+    fn end_snapshot(&mut self, job: u64) -> io::Result<()>;
+
+    /// The bytes of the snapshot that is done.
+    ///
+    /// # Errors
+    /// Why it could not be written; the one before it still stands.
+    fn snapshot_written(&mut self) -> Result<u64, String>;
 
     /// Opens the journal's file again by its name, after somebody moved it away.
     ///

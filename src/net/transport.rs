@@ -83,6 +83,11 @@ impl<S> Transport<S> {
         &self.stream
     }
 
+    /// The same, to change what it carries.
+    pub fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
     /// Remembers what the poller said.
     pub fn note(&mut self, readiness: Readiness) {
         self.readable |= readiness.contains(Readiness::READABLE);

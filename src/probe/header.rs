@@ -43,6 +43,10 @@ pub fn header(config: &Config) -> String {
         "max_records": config.max_records,
         "max_connections": config.max_connections,
         "client_idle_ms": config.client_idle.as_millis() as u64,
+        "max_per_address": config.max_per_address,
+        "snapshot_every_ms": config.snapshot_every.map(|every| every.as_millis() as u64),
+        "secured": config.secured,
+        "tls": config.tls,
         "first_arrival_wins": config.ties == Ties::FirstArrival,
         "places": upstream,
     })
@@ -78,6 +82,13 @@ pub fn config(header: &str) -> Result<Config, String> {
         max_records: number("max_records")? as usize,
         max_connections: number("max_connections")? as usize,
         client_idle: Duration::from_millis(number("client_idle_ms")?),
+        max_per_address: number("max_per_address")? as usize,
+        snapshot_every: match header["snapshot_every_ms"].is_null() {
+            true => None,
+            false => Some(Duration::from_millis(number("snapshot_every_ms")?)),
+        },
+        secured: flag("secured")?,
+        tls: flag("tls")?,
         ties: match flag("first_arrival_wins")? {
             true => Ties::FirstArrival,
             false => Ties::TotalOrder,
@@ -119,6 +130,8 @@ mod tests {
         config_in.max_log = 7;
         config_in.one_shot = true;
         config_in.max_ahead = Duration::from_secs(5);
+        config_in.snapshot_every = Some(Duration::from_secs(3));
+        config_in.secured = true;
         config_in.ties = Ties::FirstArrival;
         config_in.upstream = Some(Upstream {
             api: Api::New,

@@ -7,12 +7,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use mio::net::TcpStream;
 
 use super::http::{self, Refusal, Request};
 use crate::event_loop::{self, Application, EventLoop, Readiness, Token};
 use crate::net::{Accepted, Network, Read, Transport, accept};
-use crate::worlds::os::{Listener, OsWorld};
+use crate::worlds::os::{Listener, OsStream, OsWorld};
 
 /// Visitors at once; one more is closed.
 pub const VISITORS_MAX: usize = 32;
@@ -104,7 +103,7 @@ enum Phase {
 }
 
 struct Visitor {
-    transport: Transport<TcpStream>,
+    transport: Transport<OsStream>,
     input: Vec<u8>,
     /// Bytes that came behind its request.
     noise: usize,
@@ -207,7 +206,7 @@ impl Inspector {
         self.listener = Some(listener);
     }
 
-    fn admit(&mut self, event_loop: &mut InspectLoop, stream: TcpStream, token: Token) {
+    fn admit(&mut self, event_loop: &mut InspectLoop, stream: OsStream, token: Token) {
         if self.visitors.len() >= VISITORS_MAX {
             return event_loop.world.close(stream);
         }

@@ -122,15 +122,15 @@ impl<S> Inbound<S> {
         }
     }
 
-    /// Sets the deadlines that the connection's state asks for.
-    fn set_deadlines(&mut self, now: Duration, idle: Duration) {
+    /// Sets the deadlines that the connection's state asks for. A handshake is as a line.
+    fn set_deadlines(&mut self, now: Duration, idle: Duration, handshake: bool) {
         let client = self.role == Role::Client;
         let line = client
             && self.phase == Phase::Open
             && !self.backlogged
             && !self.paused
             && !self.waits
-            && !self.partial.is_empty();
+            && (handshake || !self.partial.is_empty());
         let unsent = self.transport.unsent() > 0;
         let linger = self.phase == Phase::Lingering;
         let busy = self.paused || self.waits || self.backlogged || unsent;
@@ -249,7 +249,9 @@ impl<H: Host> Node<H> {
             inbound.again = true;
             event_loop.call_soon(Callback::Again(token));
         }
-        inbound.set_deadlines(event_loop.time(), idle);
+        let stream = inbound.transport.stream();
+        let handshake = self.config.tls && event_loop.world.is_handshaking(stream);
+        inbound.set_deadlines(event_loop.time(), idle, handshake);
         self.arm_deadline(event_loop, token);
     }
 
@@ -336,6 +338,7 @@ impl<H: Host> Node<H> {
             self.connections.remove(token)
         {
             inbound.transport.close(&mut event_loop.world);
+            self.uncount_address(inbound.address);
         }
         self.notice_inbound(event_loop, token, role, format_args!("dropped: {why}"));
         self.descriptor_freed(event_loop);

@@ -197,9 +197,18 @@ impl<H: Host> Node<H> {
         let Some(index) = self.neighbours.iter().position(known) else {
             return false;
         };
+        let secured = self.config.secured;
         let Some(inbound) = self.connections.inbound(token) else {
             return false;
         };
+        if secured {
+            let (stream, name) = (inbound.transport.stream(), &self.neighbours[index].name);
+            if !event_loop.world.proves(stream, name) {
+                let text = format!("it has not proven to be {name}");
+                self.notice_inbound(event_loop, token, Role::Client, format_args!("{text}"));
+                return false;
+            }
+        }
         inbound.role = Role::Neighbour(index);
         let kept_alive = event_loop.world.keep_alive(inbound.transport.stream());
         self.notice_inbound(

@@ -97,7 +97,14 @@ impl<H: Host> Node<H> {
         }
         let token = self.connections.next_token();
         match event_loop.world.connect(neighbour.address, token) {
-            Ok(stream) => {
+            Ok(mut stream) => {
+                if self.config.secured && !neighbour.course {
+                    let secured = event_loop.world.secure(&mut stream, &neighbour.name);
+                    if let Err(error) = secured {
+                        event_loop.world.close(stream);
+                        return self.dial_later(event_loop, index, &error.to_string());
+                    }
+                }
                 let deadline =
                     event_loop.call_later(CONNECT_DEADLINE, Callback::ConnectDeadline(token));
                 neighbour.state = LinkState::Dialling(token, deadline);
@@ -128,7 +135,10 @@ impl<H: Host> Node<H> {
         };
         let index = link.neighbour;
         let result = match self.neighbours[index].state {
-            LinkState::Dialling(..) => match event_loop.world.connected(link.transport.stream()) {
+            LinkState::Dialling(..) => match event_loop
+                .world
+                .connected(link.transport.stream_mut())
+            {
                 // The same event may tell of bytes, or of the end.
                 Ok(true) => self
                     .link_up(event_loop, index, token)

@@ -11,6 +11,7 @@ mod lines;
 mod link;
 mod lookup;
 mod node;
+mod snapshots;
 mod turn;
 mod upstream;
 mod view;
@@ -29,6 +30,7 @@ pub use lookup::{
     WAITING_MAX,
 };
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM, STOP_DEADLINE};
+pub use snapshots::{SNAPSHOT_JOB, SNAPSHOT_PIECE, SNAPSHOT_RETRY};
 pub use turn::TURN_OUTPUT_MAX;
 pub use view::{CALLBACK_KINDS, ROWS_MAX, STORE_ROWS_MAX};
 
@@ -64,6 +66,10 @@ pub enum Callback {
     Resolved(u64),
     /// A kept connection to Places was idle for long enough.
     UpstreamIdle(Token),
+    /// A snapshot is due, or has further to go.
+    Snapshot,
+    /// A snapshot is on disk, or failed.
+    SnapshotDone,
     /// A signal arrived.
     Signal(i32),
     /// Stopping took too long.
@@ -76,7 +82,10 @@ impl event_loop::Callback for Callback {
     }
 
     fn done(job: u64) -> Callback {
-        Callback::Resolved(job)
+        match job {
+            SNAPSHOT_JOB => Callback::SnapshotDone,
+            job => Callback::Resolved(job),
+        }
     }
 
     fn signal(number: i32) -> Callback {

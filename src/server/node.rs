@@ -1,8 +1,10 @@
 //! The server: its parts, its life, and the one place where its callbacks run.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::connections::{Connection, Connections};
@@ -10,6 +12,7 @@ use super::inbound::Inbound;
 use super::journal::{Journal, Who};
 use super::link::{LinkState, Neighbour};
 use super::lookup::Lookups;
+use super::snapshots::Snapshots;
 use super::turn::Turn;
 use super::{Callback, Loop};
 use crate::config::Config;
@@ -47,6 +50,10 @@ pub struct Node<H: Host> {
     /// Questions to Places; without an upstream the gazetteer answers.
     pub(super) lookups: Option<Lookups>,
     pub(super) neighbours: Vec<Neighbour>,
+    /// None are kept, unless a file was named.
+    pub(super) snapshots: Option<Snapshots>,
+    /// What the operator should know about the snapshot that was restored.
+    pub(super) restored: Vec<String>,
     pub(super) journal: Journal,
     pub(super) turn: Turn,
     pub(super) scratch: Vec<u8>,
@@ -62,6 +69,8 @@ pub struct Node<H: Host> {
     hurried: bool,
     /// The wall clock, and the turn in which it was read.
     wall: (Duration, u64),
+    /// Connections of each address that is not loopback.
+    per_address: BTreeMap<IpAddr, usize>,
 }
 
 impl<H: Host> Node<H> {
@@ -84,6 +93,8 @@ impl<H: Host> Node<H> {
             connections: Connections::new(),
             lookups: config.upstream.clone().map(Lookups::new),
             neighbours: neighbours.collect(),
+            snapshots: config.snapshot_every.map(Snapshots::new),
+            restored: Vec::new(),
             journal: Journal::new(config.journal, config.max_log),
             turn: Turn::default(),
             scratch: vec![0; READ_BUFFER],
@@ -94,6 +105,7 @@ impl<H: Host> Node<H> {
             accept_queued: false,
             hurried: false,
             wall: (Duration::ZERO, u64::MAX),
+            per_address: BTreeMap::new(),
             config,
         }
     }
@@ -104,8 +116,9 @@ impl<H: Host> Node<H> {
     /// The listener's address cannot be had.
     pub fn start(&mut self, event_loop: &mut Loop<H>) -> io::Result<()> {
         let address = self.config.roster.servers[self.config.me].address;
-        self.listener = Some(event_loop.world.listen(address, LISTENER)?);
         self.journal.opened(event_loop.world.journal_size());
+        self.restore(event_loop)?;
+        self.listener = Some(event_loop.world.listen(address, LISTENER)?);
         self.notice(
             event_loop,
             Who::Server,
@@ -120,6 +133,11 @@ impl<H: Host> Node<H> {
         // A first turn right away, whose end writes the journal.
         self.accept_soon(event_loop);
         Ok(())
+    }
+
+    /// What the operator should know about the snapshot that was restored.
+    pub fn restored(&self) -> &[String] {
+        &self.restored
     }
 
     /// The server's copy of the table.
@@ -192,7 +210,8 @@ impl<H: Host> Node<H> {
 
     /// While stopping: ends the loop once nothing is owed to anyone.
     pub(super) fn stop_if_done(&mut self, event_loop: &mut Loop<H>) {
-        if self.stopping && self.connections.inbound_len() == 0 && self.links_are_flushed() {
+        let nobody = self.stopping && self.connections.inbound_len() == 0;
+        if nobody && self.snapshots_are_done() && self.links_are_flushed() {
             event_loop.stop();
         }
     }
@@ -271,7 +290,7 @@ impl<H: Host> Node<H> {
         &mut self,
         event_loop: &mut Loop<H>,
         stream: H::Stream,
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         token: Token,
     ) {
         if self.connections.len() >= self.config.max_connections {
@@ -280,6 +299,11 @@ impl<H: Host> Node<H> {
                 "refused {address}: {} connections are open",
                 self.connections.len()
             );
+            return self.notice(event_loop, Who::Server, text);
+        }
+        if let Some(count) = self.count_address(address) {
+            event_loop.world.close(stream);
+            let text = format_args!("refused {address}: {count} connections come from there");
             return self.notice(event_loop, Who::Server, text);
         }
         self.connections
@@ -293,27 +317,65 @@ impl<H: Host> Node<H> {
         self.inbound_ready(event_loop, token);
     }
 
+    /// Counts a connection from this address, unless too many come from there: then how many.
+    fn count_address(&mut self, address: SocketAddr) -> Option<usize> {
+        let host = address.ip().to_canonical();
+        if host.is_loopback() {
+            return None;
+        }
+        let count = self.per_address.entry(host).or_insert(0);
+        if *count >= self.config.max_per_address {
+            return Some(*count);
+        }
+        *count += 1;
+        None
+    }
+
+    /// A connection from this address was closed.
+    pub(super) fn uncount_address(&mut self, address: SocketAddr) {
+        let host = address.ip().to_canonical();
+        if let Some(count) = self.per_address.get_mut(&host) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&host);
+            }
+        }
+    }
+
     fn signal(&mut self, event_loop: &mut Loop<H>, number: i32) {
         match number {
-            SIGHUP => match event_loop.world.reopen_journal() {
-                Ok(()) => {
-                    self.journal.opened(event_loop.world.journal_size());
-                    self.notice(
-                        event_loop,
-                        Who::Server,
-                        format_args!("the journal was reopened"),
-                    );
-                }
-                Err(error) => {
-                    let text = format_args!("the journal could not be reopened: {error}");
-                    self.notice(event_loop, Who::Server, text);
-                }
-            },
+            SIGHUP => self.hang_up(event_loop),
             _ if self.stopping => {
                 self.hurried = true;
                 event_loop.stop();
             }
             _ => self.begin_to_stop(event_loop, number),
+        }
+    }
+
+    /// Opens anew what others may have changed: the journal, and the certificates.
+    fn hang_up(&mut self, event_loop: &mut Loop<H>) {
+        match event_loop.world.reopen_journal() {
+            Ok(()) => {
+                self.journal.opened(event_loop.world.journal_size());
+                let text = format_args!("the journal was reopened");
+                self.notice(event_loop, Who::Server, text);
+            }
+            Err(error) => {
+                let text = format_args!("the journal could not be reopened: {error}");
+                self.notice(event_loop, Who::Server, text);
+            }
+        }
+        match event_loop.world.reload_identity() {
+            Ok(false) => {}
+            Ok(true) => {
+                let text = format_args!("the certificates were read again");
+                self.notice(event_loop, Who::Server, text);
+            }
+            Err(why) => {
+                let text = format_args!("the certificates stay as they were: {why}");
+                self.notice(event_loop, Who::Server, text);
+            }
         }
     }
 
@@ -341,6 +403,7 @@ impl<H: Host> Node<H> {
                 _ => {}
             }
         }
+        self.snapshot_now(event_loop);
         event_loop.call_later(STOP_DEADLINE, Callback::StopDeadline);
     }
 
@@ -380,6 +443,8 @@ impl<H: Host> Application<H> for Node<H> {
             Callback::Redial(index) => self.dial(event_loop, index),
             Callback::ConnectDeadline(token) => self.connect_deadline(event_loop, token),
             Callback::Dump(token) => self.dump(event_loop, token),
+            Callback::Snapshot => self.snapshot(event_loop),
+            Callback::SnapshotDone => self.snapshot_done(event_loop),
             Callback::Signal(number) => self.signal(event_loop, number),
             Callback::StartLookups => self.start_lookups(event_loop),
             Callback::LookupDeadline(number) => self.lookup_deadline(event_loop, number),
@@ -402,6 +467,7 @@ impl<H: Host> Application<H> for Node<H> {
 
     fn before_poll(&mut self, event_loop: &mut Loop<H>) {
         self.flush(event_loop);
+        self.snapshot_if_changed(event_loop);
         self.stop_if_done(event_loop);
         self.journal.flush(&mut event_loop.world);
     }

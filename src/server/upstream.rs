@@ -82,7 +82,7 @@ impl<H: Host> Node<H> {
             return;
         };
         let result = match upstream.tls {
-            None => match event_loop.world.connected(upstream.transport.stream()) {
+            None => match event_loop.world.connected(upstream.transport.stream_mut()) {
                 Ok(false) => return,
                 Ok(true) => self.upstream_connected(event_loop, token),
                 Err(error) => return self.attempt_failed(event_loop, token, &error.to_string()),

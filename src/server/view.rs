@@ -13,6 +13,7 @@ use super::inbound::{Inbound, Phase, Role};
 use super::link::{Link, LinkState};
 use super::lookup::{Lookups, UPSTREAM_MAX, WAITING_MAX};
 use super::node::{LISTENER, Node};
+use super::snapshots::Snapshots;
 use super::upstream::Upstream;
 use super::{Callback, JOURNAL_BUFFER_MAX, LINK_UNSENT_MAX, Loop};
 use crate::event_loop::{Readiness, Token};
@@ -25,7 +26,7 @@ pub const ROWS_MAX: usize = 1000;
 pub const STORE_ROWS_MAX: usize = 20;
 
 /// The kinds of callbacks, by the names of their variants.
-pub const CALLBACK_KINDS: [&str; 15] = [
+pub const CALLBACK_KINDS: [&str; 17] = [
     "Ready",
     "Again",
     "Accept",
@@ -39,6 +40,8 @@ pub const CALLBACK_KINDS: [&str; 15] = [
     "NextAddress",
     "Resolved",
     "UpstreamIdle",
+    "Snapshot",
+    "SnapshotDone",
     "Signal",
     "StopDeadline",
 ];
@@ -60,6 +63,8 @@ impl Callback {
             Callback::NextAddress(_) => "NextAddress",
             Callback::Resolved(_) => "Resolved",
             Callback::UpstreamIdle(_) => "UpstreamIdle",
+            Callback::Snapshot => "Snapshot",
+            Callback::SnapshotDone => "SnapshotDone",
             Callback::Signal(_) => "Signal",
             Callback::StopDeadline => "StopDeadline",
         }
@@ -84,6 +89,7 @@ impl<H: Host> Node<H> {
             },
             "store": self.store_rows(),
             "lookups": self.lookups.as_ref().map(|all| lookup_rows(all, event_loop.time())),
+            "snapshots": self.snapshots.as_ref().map(Snapshots::row),
             "journal": {
                 "enabled": self.journal.is_enabled(),
                 "waiting": self.journal.waiting(),
@@ -382,6 +388,8 @@ impl<H: Host> Node<H> {
             }
             Callback::Resolved(job) => format!("the resolver has answered job {job}"),
             Callback::UpstreamIdle(token) => format!("{} was idle for long enough", name(token)),
+            Callback::Snapshot => String::from("write more of the snapshot"),
+            Callback::SnapshotDone => String::from("the snapshot is written"),
             Callback::Signal(number) => format!("signal {number} arrived"),
             Callback::StopDeadline => String::from("stopping has taken too long"),
         }

@@ -1,38 +1,36 @@
 //! The real world: mio, the system's clocks, files and signals.
 
-use std::collections::BTreeMap;
+mod resolving;
+mod saver;
+mod sockets;
+
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mio::net::{TcpListener, TcpStream, UnixStream};
+use mio::net::{TcpStream, UnixStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 
-use crate::event_loop::{Event, Executor, Readiness, Token, Wake, World};
-use crate::net::{Host, Network, RustlsEngine, TlsClientConfig};
+use crate::event_loop::{Event, Readiness, Token, Wake, World};
+use crate::net::{Host, Identity, IdentityFiles, Layered, Network, RustlsEngine, TlsClientConfig};
 use crate::worlds::Stage;
+
+pub use resolving::Resolver;
+pub use sockets::{KEEPALIVE_DEAD, Listener, OsStream};
+
+use resolving::{Answer, Resolving};
+use saver::Saver;
 
 /// Events that one poll may return.
 pub const EVENTS_MAX: usize = 1024;
-
-/// A peer that is silent for this long is probed; see [`KEEPALIVE_DEAD`].
-const KEEPALIVE_IDLE: Duration = Duration::from_secs(5);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
-const KEEPALIVE_PROBES: u32 = 3;
-/// A peer that acknowledges nothing for this long is given up: 5 s + 3 × 3 s of silence, or this
-/// long with our bytes unacknowledged.
-pub const KEEPALIVE_DEAD: Duration = Duration::from_secs(14);
-
-/// What the kernel keeps for one client that does not read (it doubles the figure).
-const SEND_BUFFER: usize = 256 * 1024;
 
 /// Linux: open(2). A journal on a pipe must not stop the loop when nobody reads.
 const O_NONBLOCK: i32 = 0o4000;
@@ -41,22 +39,6 @@ const O_NONBLOCK: i32 = 0o4000;
 const WAKER: mio::Token = mio::Token(usize::MAX);
 const ATTENTION: mio::Token = mio::Token(usize::MAX - 1);
 const SIGNALS: usize = usize::MAX - 64;
-
-/// A listening socket, with a spare descriptor to shed connections when none is left.
-pub struct Listener {
-    socket: TcpListener,
-    spare: Option<File>,
-}
-
-impl Listener {
-    /// Where it listens.
-    ///
-    /// # Errors
-    /// As the system says.
-    pub fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-}
 
 /// The operating system.
 pub struct OsWorld {
@@ -74,20 +56,15 @@ pub struct OsWorld {
     random: u64,
     journal: Option<(PathBuf, File)>,
     tls: Option<TlsClientConfig>,
-    resolver: Resolver,
-    executor: Option<Executor>,
-    /// Filled by the executor's threads; `told` holds what the poll has told of.
-    resolved: Arc<Mutex<Vec<(u64, Answer)>>>,
-    told: BTreeMap<u64, Answer>,
+    identity: Option<(IdentityFiles, Identity)>,
+    /// Streams that have more to read though the poller knows of nothing: TLS holds it.
+    more: Vec<Token>,
+    resolving: Resolving,
+    saver: Option<Saver>,
 }
 
-/// What a resolver found.
-type Answer = Result<Vec<SocketAddr>, String>;
-
-/// A function that resolves a name and may block for as long as it likes.
-pub type Resolver = fn(&str, u16) -> io::Result<Vec<SocketAddr>>;
-
-struct OsWaker(Waker);
+/// Ends a poll from any thread.
+pub struct OsWaker(Waker);
 
 impl Wake for OsWaker {
     fn wake(&self) {
@@ -117,10 +94,10 @@ impl OsWorld {
             random: RandomState::new().hash_one(0),
             journal: None,
             tls: None,
-            resolver: |host, port| Ok((host, port).to_socket_addrs()?.collect()),
-            executor: None,
-            resolved: Arc::default(),
-            told: BTreeMap::new(),
+            identity: None,
+            more: Vec::new(),
+            resolving: Resolving::new(),
+            saver: None,
         })
     }
 
@@ -146,7 +123,21 @@ impl OsWorld {
 
     /// Resolves names by something else than the system.
     pub fn use_resolver(&mut self, resolver: Resolver) {
-        self.resolver = resolver;
+        self.resolving.resolver = resolver;
+    }
+
+    /// Lets servers and clients speak TLS to us, and links be secured.
+    ///
+    /// # Errors
+    /// Text for the operator: which file, and what is wrong with it.
+    pub fn use_identity(&mut self, files: IdentityFiles) -> Result<(), String> {
+        self.identity = Identity::read(&files)?.map(|identity| (files, identity));
+        Ok(())
+    }
+
+    /// Keeps snapshots in this file.
+    pub fn use_snapshots(&mut self, path: &Path) {
+        self.saver = Some(Saver::new(path));
     }
 
     /// Opens the journal's file, at its end.
@@ -175,6 +166,12 @@ impl OsWorld {
     pub fn epoch(&self) -> Duration {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
         now.unwrap_or_default().saturating_sub(self.elapsed())
+    }
+
+    fn note_more(&mut self, stream: &mut OsStream) {
+        if stream.layered.take_more() {
+            self.more.push(stream.token);
+        }
     }
 
     fn elapsed(&self) -> Duration {
@@ -227,19 +224,21 @@ impl World for OsWorld {
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
         let timeout = timeout.into_iter().chain(self.attend_within).min();
-        match self.poll.poll(&mut self.events, timeout) {
+        let at_once = (!self.more.is_empty()).then_some(Duration::ZERO);
+        match self.poll.poll(&mut self.events, at_once.or(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             result => result?,
         }
+        let readable = |token| Event::Ready(token, Readiness::READABLE);
+        events.extend(self.more.drain(..).map(readable));
         let polled = std::mem::replace(&mut self.events, Events::with_capacity(0));
         for event in &polled {
             match event.token() {
                 WAKER => {
                     events.push(Event::Woken);
-                    let mut done = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-                    for (job, answer) in done.drain(..) {
-                        self.told.insert(job, answer);
-                        events.push(Event::Done(job));
+                    self.resolving.tell(events);
+                    if let Some(saver) = &mut self.saver {
+                        saver.tell(events);
                     }
                 }
                 ATTENTION => self.attention = true,
@@ -267,128 +266,116 @@ impl World for OsWorld {
 
 impl Network for OsWorld {
     type Listener = Listener;
-    type Stream = TcpStream;
+    type Stream = OsStream;
     type Tls = RustlsEngine;
 
     fn resolve(&mut self, host: &str, port: u16, job: u64) -> io::Result<()> {
-        if self.executor.is_none() {
-            self.executor = Some(Executor::start().map_err(io::Error::other)?);
-        }
-        let (resolver, host) = (self.resolver, host.to_string());
-        let (resolved, waker) = (Arc::clone(&self.resolved), Arc::clone(&self.waker));
-        let job = move || {
-            let answer = match resolver(&host, port) {
-                Ok(addresses) if addresses.is_empty() => Err(String::from("it has no address")),
-                Ok(addresses) => Ok(addresses),
-                Err(error) => Err(error.to_string()),
-            };
-            let mut done = resolved.lock().unwrap_or_else(PoisonError::into_inner);
-            done.push((job, answer));
-            drop(done);
-            waker.wake();
-        };
-        match &self.executor {
-            Some(executor) => executor.submit(job).map_err(io::Error::other),
-            None => Err(io::Error::other("no executor")),
-        }
+        self.resolving
+            .start(host, port, job, Arc::clone(&self.waker))
     }
 
     fn resolved(&mut self, job: u64) -> Option<Answer> {
-        self.told.remove(&job)
+        self.resolving.take(job)
     }
 
-    fn tls(&mut self, host: &str, _: &TcpStream) -> Result<RustlsEngine, String> {
+    fn tls(&mut self, host: &str, _: &OsStream) -> Result<RustlsEngine, String> {
         let config = self.tls.as_ref().ok_or("no TLS was set up")?;
         config.engine(host)
     }
 
     fn listen(&mut self, address: SocketAddr, token: Token) -> io::Result<Listener> {
-        let mut socket = TcpListener::bind(address)?;
-        // Accepted sockets inherit these: no system call for each connection.
-        let options = SockRef::from(&socket);
-        options.set_tcp_nodelay(true)?;
-        options.set_send_buffer_size(SEND_BUFFER)?;
-        // An urgent byte is one like the others.
-        options.set_out_of_band_inline(true)?;
+        let mut listener = Listener::bind(address)?;
         let interest = Interest::READABLE;
         self.poll
             .registry()
-            .register(&mut socket, mio_token(token), interest)?;
-        Ok(Listener {
-            socket,
-            spare: open_spare(),
-        })
+            .register(&mut listener.socket, mio_token(token), interest)?;
+        Ok(listener)
     }
 
-    fn accept(&mut self, listener: &mut Listener, _: Token) -> io::Result<(TcpStream, SocketAddr)> {
-        listener.socket.accept()
+    fn accept(
+        &mut self,
+        listener: &mut Listener,
+        token: Token,
+    ) -> io::Result<(OsStream, SocketAddr)> {
+        let (socket, address) = listener.socket.accept()?;
+        let layered = match &self.identity {
+            Some((_, identity)) => Layered::accepted(socket, identity),
+            None => Layered::plain(socket),
+        };
+        Ok((OsStream { layered, token }, address))
     }
 
     fn shed(&mut self, listener: &mut Listener) -> io::Result<SocketAddr> {
-        listener.spare = None;
-        let result = listener.socket.accept().map(|(_, address)| address);
-        listener.spare = open_spare();
-        result
+        listener.shed()
     }
 
     fn close_listener(&mut self, listener: Listener) {
         drop(listener);
     }
 
-    fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(address)?;
-        SockRef::from(&stream).set_tcp_nodelay(true)?;
+    fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<OsStream> {
+        let socket = TcpStream::connect(address)?;
+        SockRef::from(&socket).set_tcp_nodelay(true)?;
+        let layered = Layered::plain(socket);
+        let mut stream = OsStream { layered, token };
         self.register(&mut stream, token)?;
         Ok(stream)
     }
 
-    fn connected(&mut self, stream: &TcpStream) -> io::Result<bool> {
-        if let Some(error) = stream.take_error()? {
-            return Err(error);
-        }
-        match stream.peer_addr() {
-            // Dialling a port of our own range where nobody listens can end at ourselves (TCP's
-            // simultaneous open), and would take the port from whom we want.
-            Ok(peer) if stream.local_addr()? == peer => {
-                Err(io::ErrorKind::ConnectionRefused.into())
-            }
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
+    fn secure(&mut self, stream: &mut OsStream, server: &str) -> io::Result<()> {
+        let Some((_, identity)) = &self.identity else {
+            return Err(io::Error::other("there is no certificate to prove our name"));
+        };
+        let secured = stream.layered.dial(identity, server);
+        secured.map_err(io::Error::other)
     }
 
-    fn register(&mut self, stream: &mut TcpStream, token: Token) -> io::Result<()> {
+    fn connected(&mut self, stream: &mut OsStream) -> io::Result<bool> {
+        if !sockets::connected(stream.layered.socket())? {
+            return Ok(false);
+        }
+        let done = stream.layered.handshake();
+        self.note_more(stream);
+        done
+    }
+
+    fn is_handshaking(&mut self, stream: &OsStream) -> bool {
+        stream.layered.is_handshaking()
+    }
+
+    fn proves(&mut self, stream: &OsStream, server: &str) -> bool {
+        stream.layered.proves(server)
+    }
+
+    fn register(&mut self, stream: &mut OsStream, token: Token) -> io::Result<()> {
         // Priority: a read stops at an urgent byte, short of what waits behind it.
         let interest = Interest::READABLE | Interest::WRITABLE | Interest::PRIORITY;
         self.poll
             .registry()
-            .register(stream, mio_token(token), interest)
+            .register(stream.layered.socket_mut(), mio_token(token), interest)
     }
 
-    fn keep_alive(&mut self, stream: &TcpStream) -> io::Result<()> {
-        let socket = SockRef::from(stream);
-        let keepalive = TcpKeepalive::new()
-            .with_time(KEEPALIVE_IDLE)
-            .with_interval(KEEPALIVE_INTERVAL)
-            .with_retries(KEEPALIVE_PROBES);
-        socket.set_tcp_keepalive(&keepalive)?;
-        socket.set_tcp_user_timeout(Some(KEEPALIVE_DEAD))
+    fn keep_alive(&mut self, stream: &OsStream) -> io::Result<()> {
+        sockets::keep_alive(stream.layered.socket())
     }
 
-    fn read(&mut self, stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
-        stream.read(buffer)
+    fn read(&mut self, stream: &mut OsStream, buffer: &mut [u8]) -> io::Result<usize> {
+        let answer = stream.layered.read(buffer);
+        self.note_more(stream);
+        answer
     }
 
-    fn write(&mut self, stream: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
-        stream.write(bytes)
+    fn write(&mut self, stream: &mut OsStream, bytes: &[u8]) -> io::Result<usize> {
+        stream.layered.write(bytes)
     }
 
-    fn shutdown_write(&mut self, stream: &mut TcpStream) -> io::Result<()> {
-        stream.shutdown(std::net::Shutdown::Write)
+    fn shutdown_write(&mut self, stream: &mut OsStream) -> io::Result<()> {
+        stream.layered.close_notify();
+        stream.layered.socket().shutdown(std::net::Shutdown::Write)
     }
 
-    fn close(&mut self, stream: TcpStream) {
+    fn close(&mut self, mut stream: OsStream) {
+        stream.layered.close_notify();
         // Closing takes it out of the poller too.
         drop(stream);
     }
@@ -422,6 +409,41 @@ impl Host for OsWorld {
         metadata.map_or(0, |metadata| metadata.len())
     }
 
+    fn reload_identity(&mut self) -> Result<bool, String> {
+        if let Some((files, identity)) = &mut self.identity {
+            if let Some(fresh) = Identity::read(files)? {
+                *identity = fresh;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    fn load_snapshot(&mut self) -> io::Result<Vec<u8>> {
+        self.saver.as_ref().map_or(Ok(Vec::new()), Saver::load)
+    }
+
+    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
+        match &mut self.saver {
+            Some(saver) => saver.write(piece, &self.waker),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn end_snapshot(&mut self, job: u64) -> io::Result<()> {
+        match &mut self.saver {
+            Some(saver) => saver.end(job),
+            None => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn snapshot_written(&mut self) -> Result<u64, String> {
+        match &mut self.saver {
+            Some(saver) => saver.outcome(),
+            None => Err(String::from("no snapshots are kept")),
+        }
+    }
+
     fn reopen_journal(&mut self) -> io::Result<()> {
         if let Some((path, file)) = &mut self.journal {
             *file = open_to_append(path)?;
@@ -452,8 +474,4 @@ impl Stage for OsWorld {
 
 fn mio_token(token: Token) -> mio::Token {
     mio::Token(token.to_bits() as usize)
-}
-
-fn open_spare() -> Option<File> {
-    File::open("/dev/null").ok()
 }

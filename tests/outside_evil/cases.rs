@@ -69,7 +69,7 @@ const TOO_DEEP: Expect = Unusable("the JSON is nested more than 64 deep");
 const AN_OBJECT: Expect = Unusable("expected an object in the JSON");
 const A_STATUS: Expect = Unusable("expected a known status in the JSON");
 const RESULTS: Expect = Unusable("expected results, an array of objects in the JSON");
-const NOT_TLS: Expect = Failed("the server does not speak TLS");
+const NOT_TLS: Expect = Failed("the other side does not speak TLS");
 const RECORD_TOO_LONG: Expect = Failed("a TLS record or message is over the limit");
 const UNDECRYPTABLE: Expect = Failed("TLS failed: cannot decrypt peer's message");
 const BAD_RECORD: Expect =
@@ -321,7 +321,7 @@ pub const CASES: &[(&str, Expect)] = &[
     ("noise", NOT_TLS),
     (
         "alert_instead_of_hello",
-        Failed("the server ended TLS with alert 40 (HandshakeFailure)"),
+        Failed("the other side ended TLS with alert 40 (HandshakeFailure)"),
     ),
     ("hello_too_long", RECORD_TOO_LONG),
     ("handshake_cut_fin", NO_ANSWER_CUT),
@@ -330,7 +330,7 @@ pub const CASES: &[(&str, Expect)] = &[
     ("after_handshake_clean", NO_ANSWER),
     (
         "client_certificate",
-        Failed("the server ended TLS with alert 116 (CertificateRequired)"),
+        Failed("the other side ended TLS with alert 116 (CertificateRequired)"),
     ),
     ("answer_before_the_question_tls12", EARLY_OR_GOOD),
     ("plain_alert_later", UNDECRYPTABLE),

@@ -150,6 +150,6 @@ fn openssl_asks_for_a_renegotiation() {
     // It is told no, by a warning, and takes offence before there is a body.
     let (at, answer, said) = typed("-tls1_2", ["", "r\n"], "");
     assert_eq!(answer, format!("{at}{}", framed(UNKNOWN_ERROR)));
-    let reason = "failed: the server ended TLS with alert 40 (HandshakeFailure)";
+    let reason = "failed: the other side ended TLS with alert 40 (HandshakeFailure)";
     assert_eq!(said, reason);
 }

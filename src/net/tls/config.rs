@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-use super::RustlsEngine;
+use super::engine::{Closing, RustlsEngine};
 
 /// Sessions that can be taken up again. rustls keeps up to eight for each host, so this is room
 /// for four hosts; two are in use at most.
@@ -60,11 +60,11 @@ impl TlsClientConfig {
             .map_err(|_| format!("neither a host name nor an IP address: {host:?}"))?;
         let session = ClientConnection::new(Arc::clone(&self.config), name)
             .map_err(|error| error.to_string())?;
-        Ok(RustlsEngine::new(session))
+        Ok(RustlsEngine::new(session, Closing::Both))
     }
 }
 
-fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
+pub(super) fn add_roots(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
     let mut count = 0;
     for certificate in CertificateDer::pem_slice_iter(pem) {
         count += 1;

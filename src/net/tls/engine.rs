@@ -2,14 +2,27 @@
 
 use std::io::{self, BufRead, Write};
 
-use rustls::{ClientConnection, HandshakeKind, ProtocolVersion};
+use rustls::pki_types::ServerName;
+use rustls::server::ParsedCertificate;
+use rustls::{Connection, HandshakeKind, ProtocolVersion};
 
 use super::{TlsEngine, TlsError, TlsState};
 
-/// A client's rustls session behind our state machine. About 1 KiB: box it.
+/// What the other side's `close_notify` does to our own direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// It closes ours too, as asyncio does: who asks one question needs no half-open connection.
+    Both,
+    /// Ours stays open until we close it (RFC 8446, 6.1): a client that has asked all it will ask
+    /// still gets its answers.
+    Half,
+}
+
+/// A rustls session behind our state machine. About 1 KiB: box it.
 #[derive(Debug)]
 pub struct RustlsEngine {
-    session: ClientConnection,
+    session: Connection,
+    closing: Closing,
     state: TlsState,
     /// Why nothing works any more; [`TlsError::Closed`] if nothing was wrong.
     over: Option<TlsError>,
@@ -18,16 +31,35 @@ pub struct RustlsEngine {
 
 impl RustlsEngine {
     /// A session that has said nothing yet.
-    pub(super) fn new(mut session: ClientConnection) -> RustlsEngine {
+    pub(super) fn new(session: impl Into<Connection>, closing: Closing) -> RustlsEngine {
+        let mut session = session.into();
         // With its limit of 64 KiB rustls takes part of a long `write` and leaves the rest to us.
         // A second queue for that rest would be the same memory, with more to go wrong.
         session.set_buffer_limit(None);
         RustlsEngine {
             session,
+            closing,
             state: TlsState::Unwrapped,
             over: None,
             at_end: false,
         }
+    }
+
+    /// The protocol that ALPN agreed on.
+    pub(super) fn alpn(&self) -> Option<&[u8]> {
+        self.session.alpn_protocol()
+    }
+
+    /// True if the other side showed a certificate, which was verified, and it bears `name`.
+    pub(super) fn proves(&self, name: &str) -> bool {
+        let certificates = self.session.peer_certificates().unwrap_or_default();
+        let certificate = certificates
+            .first()
+            .and_then(|der| ParsedCertificate::try_from(der).ok());
+        let name = ServerName::try_from(name).ok();
+        certificate.zip(name).is_some_and(|(certificate, name)| {
+            rustls::client::verify_server_name(&certificate, &name).is_ok()
+        })
     }
 
     /// Begins the handshake, unless it has begun.
@@ -80,7 +112,9 @@ impl RustlsEngine {
         }
         if processed.peer_has_closed() {
             self.at_end = true;
-            self.close();
+            if self.closing == Closing::Both {
+                self.close();
+            }
         }
         Ok(())
     }
@@ -157,6 +191,7 @@ impl TlsEngine for RustlsEngine {
                 self.fail(TlsError::Closed);
                 Ok(())
             }
+            (None, _) if self.at_end => Ok(()),
             (None, _) => Err(self.fail(TlsError::Truncated)),
         }
     }

@@ -105,19 +105,19 @@ impl fmt::Display for TlsError {
             TlsError::Expired => "the certificate has expired",
             TlsError::NotYetValid => "the certificate is not valid yet",
             TlsError::UnknownIssuer => "the certificate's issuer is unknown, or it is self-signed",
-            TlsError::WrongKeyUsage => "the certificate is not for servers (key usage)",
+            TlsError::WrongKeyUsage => "the certificate is not for this use (key usage)",
             TlsError::BadSignature => "the certificate or the handshake has a bad signature",
             TlsError::AuthorityAsServer => {
                 "the certificate is self-signed or an authority's, not a server's"
             }
             TlsError::Certificate(what) => return write!(f, "the certificate is bad: {what}"),
-            TlsError::Version => "the server speaks neither TLS 1.2 nor 1.3",
+            TlsError::Version => "the other side speaks neither TLS 1.2 nor 1.3",
             TlsError::Alert(code) => {
                 let alert = AlertDescription::from(*code);
-                return write!(f, "the server ended TLS with alert {code} ({alert:?})");
+                return write!(f, "the other side ended TLS with alert {code} ({alert:?})");
             }
             TlsError::Truncated => "the connection was cut: no close_notify came",
-            TlsError::NotTls => "the server does not speak TLS",
+            TlsError::NotTls => "the other side does not speak TLS",
             TlsError::TooLong => "a TLS record or message is over the limit",
             TlsError::Protocol(what) => return write!(f, "TLS failed: {what}"),
             TlsError::Closed => "TLS was closed before",

@@ -16,12 +16,16 @@
 mod config;
 mod engine;
 mod error;
+mod identity;
 mod plain;
+mod stream;
 
 pub use config::TlsClientConfig;
 pub use engine::RustlsEngine;
 pub use error::TlsError;
+pub use identity::{ALPN_HERD, Identity, IdentityFiles, PeerFiles};
 pub use plain::PlainEngine;
+pub use stream::Layered;
 
 /// How far a connection's TLS has come. (asyncio: sslproto.SSLProtocolState.)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

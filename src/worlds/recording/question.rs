@@ -49,10 +49,18 @@ pub enum Kind {
     Output,
     CloseTls,
     EndOfStream,
+    Secure,
+    IsHandshaking,
+    Proves,
+    ReloadIdentity,
+    LoadSnapshot,
+    WriteSnapshot,
+    EndSnapshot,
+    SnapshotWritten,
 }
 
 /// Every kind, what it does in words, and how many numbers its question has.
-const KINDS: [(Kind, &str, usize); 31] = [
+const KINDS: [(Kind, &str, usize); 39] = [
     (Kind::End, "ends", 0),
     (Kind::Time, "asks for the time", 0),
     (Kind::Stopwatch, "reads the stopwatch", 0),
@@ -84,6 +92,14 @@ const KINDS: [(Kind, &str, usize); 31] = [
     (Kind::Output, "takes ciphertext from TLS", 1),
     (Kind::CloseTls, "closes TLS", 1),
     (Kind::EndOfStream, "tells TLS of the stream's end", 1),
+    (Kind::Secure, "begins a secured link", 2),
+    (Kind::IsHandshaking, "asks whether TLS is agreed on", 1),
+    (Kind::Proves, "asks whether a name is proven", 2),
+    (Kind::ReloadIdentity, "reads the certificates again", 0),
+    (Kind::LoadSnapshot, "reads the snapshot", 0),
+    (Kind::WriteSnapshot, "writes to the snapshot", 2),
+    (Kind::EndSnapshot, "ends the snapshot", 1),
+    (Kind::SnapshotWritten, "asks how the snapshot went", 0),
 ];
 
 /// One question: its kind and its numbers. Two are equal if they ask the same.
@@ -127,10 +143,10 @@ impl Question {
         Question::with(Kind::Poll, nanos, 0)
     }
 
-    /// Bytes for the journal.
-    pub fn append(bytes: &[u8]) -> Question {
+    /// Bytes for the journal or the snapshot.
+    pub fn digest(kind: Kind, bytes: &[u8]) -> Question {
         let digest = Digest::of(bytes);
-        Question::with(Kind::AppendJournal, digest.length, digest.hash.into())
+        Question::with(kind, digest.length, digest.hash.into())
     }
 
     /// Bytes for a connection.
@@ -194,13 +210,13 @@ impl fmt::Display for Question {
             Kind::Poll if first == 0 => f.write_str(" without a timeout"),
             Kind::Poll => write!(f, " for at most {:?}", Duration::from_nanos(first - 1)),
             Kind::Begin => write!(f, " (digest {first:08x})"),
-            Kind::AppendJournal => write!(f, ": {first} bytes (digest {second:08x})"),
+            Kind::AppendJournal | Kind::WriteSnapshot => write!(f, ": {first} bytes (digest {second:08x})"),
             Kind::Write => write!(f, " {second} bytes to {token:?} (digest {third:08x})"),
             Kind::WriteTls => write!(f, ": {second} bytes to {token:?}"),
             Kind::Read => write!(f, " from {token:?}, up to {second} bytes"),
             Kind::Listen => write!(f, " (address digest {first:08x})"),
             Kind::Connect => write!(f, " {token:?} (address digest {second:08x})"),
-            Kind::Resolve | Kind::Resolved => write!(f, ", job {first}"),
+            Kind::Resolve | Kind::Resolved | Kind::EndSnapshot => write!(f, ", job {first}"),
             Kind::Receive => write!(f, " of {token:?}: {second} bytes"),
             _ if arity > 0 => write!(f, " ({token:?})"),
             _ => Ok(()),

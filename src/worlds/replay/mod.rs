@@ -157,7 +157,22 @@ impl Network for ReplayWorld {
         Ok(ReplayStream::new(token))
     }
 
-    fn connected(&mut self, stream: &ReplayStream) -> io::Result<bool> {
+    fn secure(&mut self, stream: &mut ReplayStream, server: &str) -> io::Result<()> {
+        let question = Question::host(Kind::Secure, stream.token.to_bits(), server);
+        self.ask_result(question, |_| Some(()))
+    }
+
+    fn is_handshaking(&mut self, stream: &ReplayStream) -> bool {
+        let question = Question::about(Kind::IsHandshaking, stream.token);
+        self.ask(question, |from| from.flag()).unwrap_or_default()
+    }
+
+    fn proves(&mut self, stream: &ReplayStream, server: &str) -> bool {
+        let question = Question::host(Kind::Proves, stream.token.to_bits(), server);
+        self.ask(question, |from| from.flag()).unwrap_or_default()
+    }
+
+    fn connected(&mut self, stream: &mut ReplayStream) -> io::Result<bool> {
         self.ask_result(Question::about(Kind::Connected, stream.token), |from| {
             from.flag()
         })
@@ -219,7 +234,7 @@ impl Host for ReplayWorld {
     }
 
     fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.ask_result(Question::append(bytes), |from| {
+        self.ask_result(Question::digest(Kind::AppendJournal, bytes), |from| {
             let count = usize::try_from(from.number()?).ok()?;
             (count <= bytes.len()).then_some(count)
         })
@@ -228,6 +243,32 @@ impl Host for ReplayWorld {
     fn journal_size(&mut self) -> u64 {
         self.ask(Question::new(Kind::JournalSize), |from| from.number())
             .unwrap_or_default()
+    }
+
+    fn reload_identity(&mut self) -> Result<bool, String> {
+        let question = Question::new(Kind::ReloadIdentity);
+        self.ask_result(question, |from| from.flag())
+            .map_err(|error| error.to_string())
+    }
+
+    fn load_snapshot(&mut self) -> io::Result<Vec<u8>> {
+        self.ask_result(Question::new(Kind::LoadSnapshot), |from| {
+            from.bytes().map(<[u8]>::to_vec)
+        })
+    }
+
+    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.ask_result(Question::digest(Kind::WriteSnapshot, piece), |_| Some(()))
+    }
+
+    fn end_snapshot(&mut self, job: u64) -> io::Result<()> {
+        self.ask_result(Question::with(Kind::EndSnapshot, job, 0), |_| Some(()))
+    }
+
+    fn snapshot_written(&mut self) -> Result<u64, String> {
+        let question = Question::new(Kind::SnapshotWritten);
+        self.ask_result(question, |from| from.number())
+            .map_err(|error| error.to_string())
     }
 
     fn reopen_journal(&mut self) -> io::Result<()> {

@@ -4,6 +4,7 @@
 //! [`Simulation`] asks every loop for its next deadline, moves the clock to the earliest thing that
 //! happens, and runs the nodes it concerns.
 
+mod disk;
 mod faults;
 mod net;
 mod stream;
@@ -99,7 +100,19 @@ impl Network for SimWorld {
         Ok(self.net.borrow_mut().connect(self.node, address, token))
     }
 
-    fn connected(&mut self, stream: &End) -> io::Result<bool> {
+    fn secure(&mut self, _: &mut End, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn is_handshaking(&mut self, _: &End) -> bool {
+        false
+    }
+
+    fn proves(&mut self, _: &End, _: &str) -> bool {
+        false
+    }
+
+    fn connected(&mut self, stream: &mut End) -> io::Result<bool> {
         self.net.borrow_mut().connected(*stream)
     }
 
@@ -147,6 +160,28 @@ impl Host for SimWorld {
 
     fn journal_size(&mut self) -> u64 {
         0
+    }
+
+    fn reload_identity(&mut self) -> Result<bool, String> {
+        Ok(false)
+    }
+
+    fn load_snapshot(&mut self) -> io::Result<Vec<u8>> {
+        Ok(self.net.borrow_mut().load(self.node))
+    }
+
+    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
+        self.net.borrow_mut().save_piece(self.node, piece);
+        Ok(())
+    }
+
+    fn end_snapshot(&mut self, job: u64) -> io::Result<()> {
+        self.net.borrow_mut().save(self.node, job);
+        Ok(())
+    }
+
+    fn snapshot_written(&mut self) -> Result<u64, String> {
+        Ok(self.net.borrow().saved(self.node))
     }
 
     fn reopen_journal(&mut self) -> io::Result<()> {

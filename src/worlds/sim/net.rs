@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::disk::Disk;
 use super::stream::{End, Half, Owner, Payload};
 use super::trace::Trace;
 use crate::event_loop::{Event, Readiness, Token};
@@ -73,6 +74,7 @@ pub struct Net {
     pub(super) streams: BTreeMap<usize, [Half; 2]>,
     next_stream: usize,
     pub(super) cuts: BTreeSet<(usize, usize)>,
+    pub(super) disks: Vec<Disk>,
     pub(super) names: BTreeMap<String, Vec<SocketAddr>>,
     /// What is under way, by arrival: the end it reaches, and what. Ties in order of sending.
     agenda: BinaryHeap<Reverse<(Duration, u64, End)>>,
@@ -92,6 +94,7 @@ impl Net {
             streams: BTreeMap::new(),
             next_stream: 0,
             cuts: BTreeSet::new(),
+            disks: (0..nodes).map(|_| Disk::default()).collect(),
             names: BTreeMap::new(),
             agenda: BinaryHeap::new(),
             payloads: BTreeMap::new(),

@@ -220,8 +220,30 @@ impl<W: Network> Network for Watched<W> {
         answer.map(|stream| WatchedStream::new(stream, token))
     }
 
-    fn connected(&mut self, stream: &Self::Stream) -> io::Result<bool> {
-        let answer = self.inner.connected(&stream.inner);
+    fn secure(&mut self, stream: &mut Self::Stream, server: &str) -> io::Result<()> {
+        let answer = self.inner.secure(&mut stream.inner, server);
+        let question = Question::host(Kind::Secure, stream.token.to_bits(), server);
+        self.record(question, |out| out.result(&answer, |_, ()| ()));
+        answer
+    }
+
+    fn is_handshaking(&mut self, stream: &Self::Stream) -> bool {
+        let answer = self.inner.is_handshaking(&stream.inner);
+        self.record(Question::about(Kind::IsHandshaking, stream.token), |out| {
+            out.flag(answer);
+        });
+        answer
+    }
+
+    fn proves(&mut self, stream: &Self::Stream, server: &str) -> bool {
+        let answer = self.inner.proves(&stream.inner, server);
+        let question = Question::host(Kind::Proves, stream.token.to_bits(), server);
+        self.record(question, |out| out.flag(answer));
+        answer
+    }
+
+    fn connected(&mut self, stream: &mut Self::Stream) -> io::Result<bool> {
+        let answer = self.inner.connected(&mut stream.inner);
         self.record(Question::about(Kind::Connected, stream.token), |out| {
             out.result(&answer, |out, up| out.flag(*up));
         });
@@ -296,6 +318,11 @@ impl<W: Network> Network for Watched<W> {
     }
 }
 
+/// A failure in words, as the recording keeps errors.
+fn worded<T: Copy>(answer: &Result<T, String>) -> io::Result<T> {
+    answer.clone().map_err(io::Error::other)
+}
+
 fn note_failure(notes: &mut Notes, token: Token, error: &io::Error) {
     if error.kind() != io::ErrorKind::WouldBlock && notes.tap.is_some() {
         notes.exchange(token, Way::Failed, 0, error.to_string().as_bytes());
@@ -317,7 +344,7 @@ impl<W: Host> Host for Watched<W> {
 
     fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let answer = self.inner.append_journal(bytes);
-        self.record(Question::append(bytes), |out| {
+        self.record(Question::digest(Kind::AppendJournal, bytes), |out| {
             out.result(&answer, |out, &count| out.number(count as u64));
         });
         answer
@@ -327,6 +354,46 @@ impl<W: Host> Host for Watched<W> {
         let size = self.inner.journal_size();
         self.record(Question::new(Kind::JournalSize), |out| out.number(size));
         size
+    }
+
+    fn reload_identity(&mut self) -> Result<bool, String> {
+        let answer = self.inner.reload_identity();
+        self.record(Question::new(Kind::ReloadIdentity), |out| {
+            out.result(&worded(&answer), |out, &any| out.flag(any));
+        });
+        answer
+    }
+
+    fn load_snapshot(&mut self) -> io::Result<Vec<u8>> {
+        let answer = self.inner.load_snapshot();
+        self.record(Question::new(Kind::LoadSnapshot), |out| {
+            out.result(&answer, |out, bytes| out.bytes(bytes));
+        });
+        answer
+    }
+
+    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
+        let answer = self.inner.write_snapshot(piece);
+        self.record(Question::digest(Kind::WriteSnapshot, piece), |out| {
+            out.result(&answer, |_, ()| ());
+        });
+        answer
+    }
+
+    fn end_snapshot(&mut self, job: u64) -> io::Result<()> {
+        let answer = self.inner.end_snapshot(job);
+        self.record(Question::with(Kind::EndSnapshot, job, 0), |out| {
+            out.result(&answer, |_, ()| ());
+        });
+        answer
+    }
+
+    fn snapshot_written(&mut self) -> Result<u64, String> {
+        let answer = self.inner.snapshot_written();
+        self.record(Question::new(Kind::SnapshotWritten), |out| {
+            out.result(&worded(&answer), |out, &length| out.number(length));
+        });
+        answer
     }
 
     fn reopen_journal(&mut self) -> io::Result<()> {
