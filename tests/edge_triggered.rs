@@ -64,7 +64,7 @@ fn told(world: &mut OsWorld) -> Vec<Event> {
 fn connection(world: &mut OsWorld, token: Token) -> (Stream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let stream = world.connect(address, token).unwrap();
+    let mut stream = world.connect(address, token).unwrap();
     let (peer, _) = listener.accept().unwrap();
     peer.set_nodelay(true).unwrap();
     assert_eq!(wait_for(world, token), WRITABLE);
@@ -95,7 +95,7 @@ fn wait_flags(stream: &impl AsFd, flags: PollFlags) {
 fn wait_bytes(stream: &Stream, count: usize) {
     let mut buffer = vec![0; count];
     let until = Instant::now() + PATIENCE;
-    while !matches!(stream.peek(&mut buffer), Ok(peeked) if peeked == count) {
+    while !matches!(stream.socket().peek(&mut buffer), Ok(peeked) if peeked == count) {
         assert!(Instant::now() < until, "{count} bytes do not come");
         std::thread::yield_now();
     }
@@ -157,7 +157,7 @@ fn a_half_close_is_told_as_readable_and_closed_and_leaves_our_side_open() {
     let (mut stream, mut peer) = connection(&mut world, A);
     peer.write_all(b"last words").unwrap();
     peer.shutdown(Shutdown::Write).unwrap();
-    wait_flags(&stream, PollFlags::IN | PollFlags::RDHUP);
+    wait_flags(stream.socket(), PollFlags::IN | PollFlags::RDHUP);
     assert_eq!(wait_for(&mut world, A), READABLE | WRITABLE | READ_CLOSED);
     // What came before the end is still there, and then the end, as often as one asks.
     let mut buffer = [0; 64];
@@ -179,7 +179,7 @@ fn an_end_in_the_same_event_as_the_bytes_is_not_told_again() {
     let (mut stream, mut peer) = connection(&mut world, A);
     peer.write_all(b"bye").unwrap();
     peer.shutdown(Shutdown::Write).unwrap();
-    wait_flags(&stream, PollFlags::IN | PollFlags::RDHUP);
+    wait_flags(stream.socket(), PollFlags::IN | PollFlags::RDHUP);
     assert!(wait_for(&mut world, A).contains(READABLE | READ_CLOSED));
     assert_eq!(world.read(&mut stream, &mut [0; 64]).unwrap(), 3);
     assert_eq!(told(&mut world), []);
@@ -324,7 +324,7 @@ fn a_read_ends_before_an_urgent_byte_and_the_event_says_so() {
     assert_eq!(wait_for(&mut world, B), WRITABLE);
     peer.write_all(b"ab").unwrap();
     SockRef::from(&peer).send_out_of_band(b"c").unwrap();
-    wait_flags(&stream, PollFlags::PRI);
+    wait_flags(stream.socket(), PollFlags::PRI);
     assert_eq!(wait_for(&mut world, B), READABLE | WRITABLE | READ_CLOSED);
     let mut buffer = [0; 64];
     assert_eq!(world.read(&mut stream, &mut buffer).unwrap(), 2);
@@ -361,7 +361,7 @@ fn a_refused_connect_is_told_as_everything_and_found_by_asking() {
     deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())
         .unwrap();
     let address = deaf.local_addr().unwrap().as_socket().unwrap();
-    let stream = world.connect(address, A).unwrap();
+    let mut stream = world.connect(address, A).unwrap();
     let readiness = wait_for(&mut world, A);
     assert!(readiness.contains(READABLE | WRITABLE | READ_CLOSED));
     let error = world.connected(&mut stream).unwrap_err();
@@ -382,7 +382,7 @@ fn a_connect_under_way_is_neither_connected_nor_failed() {
     // On Linux a queue of 0 holds one.
     let _first = TcpStream::connect(address).unwrap();
     wait_queue(address, 1);
-    let stream = world.connect(address, A).unwrap();
+    let mut stream = world.connect(address, A).unwrap();
     assert!(!world.connected(&mut stream).unwrap());
     assert_eq!(told(&mut world), []);
 }

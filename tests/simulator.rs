@@ -4,6 +4,11 @@
 //! `HERD_SEEDS=50000 cargo test --release --test simulator` runs that many schedules;
 //! `HERD_SEED=17 cargo test --test simulator one_seed -- --nocapture` replays one and prints it.
 
+#[path = "simulator/partitions.rs"]
+mod partitions;
+#[path = "simulator/storms.rs"]
+mod storms;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -38,18 +43,6 @@ const RULES: Rules = Rules {
 
 type Sim = Simulation<Node<SimWorld>>;
 
-/// A source of chance of its own, so that the schedule does not depend on what the servers do.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
-}
-
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Update {
@@ -63,46 +56,6 @@ enum Act {
     Heal(usize, usize),
     Crash(usize, bool),
     Boot(usize),
-}
-
-/// A storm: what happens when. Cuts heal and crashed servers come back, at the latest at its end.
-fn schedule(seed: u64) -> Vec<(Duration, Act)> {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let links = Roster::standard().links().to_vec();
-    let mut acts = Vec::new();
-    let at = |dice: &mut Dice| Duration::from_millis(dice.roll(STORM.as_millis() as u64));
-    for _ in 0..UPDATES {
-        let update = Act::Update {
-            server: dice.roll(SERVERS as u64) as usize,
-            client: dice.roll(20),
-            // Few times, so that many are equal.
-            time: dice.roll(40),
-            place: dice.roll(90),
-        };
-        acts.push((at(&mut dice), update));
-    }
-    for _ in 0..dice.roll(12) {
-        let (a, b) = links[dice.roll(links.len() as u64) as usize];
-        acts.push((at(&mut dice), Act::Flap(a, b)));
-    }
-    for _ in 0..dice.roll(8) {
-        let (a, b) = links[dice.roll(links.len() as u64) as usize];
-        let (from, to) = if dice.roll(2) == 0 { (a, b) } else { (b, a) };
-        let begin = at(&mut dice);
-        let end = (begin + Duration::from_millis(dice.roll(6000))).min(STORM);
-        acts.push((begin, Act::Cut(from, to)));
-        acts.push((end, Act::Heal(from, to)));
-        acts.push((STORM, Act::Heal(from, to)));
-    }
-    for _ in 0..dice.roll(5) {
-        let server = dice.roll(SERVERS as u64) as usize;
-        let begin = at(&mut dice);
-        let end = (begin + Duration::from_millis(dice.roll(4000))).min(STORM);
-        acts.push((begin, Act::Crash(server, dice.roll(3) == 0)));
-        acts.push((end, Act::Boot(server)));
-    }
-    acts.sort_by_key(|(when, _)| *when);
-    acts
 }
 
 struct Run {
@@ -197,11 +150,11 @@ impl Run {
         true
     }
 
-    fn storm(&mut self, seed: u64) {
+    fn storm(&mut self, schedule: Vec<(Duration, Act)>) {
         for server in 0..SERVERS {
             self.boot(server);
         }
-        for (when, act) in schedule(seed) {
+        for (when, act) in schedule {
             self.sim.run_until(when).expect("runs");
             self.act(act);
         }
@@ -283,7 +236,7 @@ enum Outcome {
 
 fn run(seed: u64, rules: Rules) -> (Outcome, u64) {
     let mut run = Run::new(seed, rules);
-    run.storm(seed);
+    run.storm(storms::schedule(seed));
     let outcome = match run.calm() {
         false => Outcome::Diverged,
         true if run.crashes == 0 && rules.catch_up && !run.newest_kept() => Outcome::Lost,
@@ -300,12 +253,28 @@ fn seeds(default: u64) -> u64 {
     }
 }
 
-/// Seeds of a range whose run did not end in agreement; the range is shared among the cores.
+/// Partitions instead of a storm: whole again, the servers agree within a second.
+fn run_partitions(seed: u64, rules: Rules) -> Outcome {
+    let mut run = Run::new(seed, rules);
+    run.storm(partitions::schedule(seed));
+    let soon = partitions::HEALED + Duration::from_secs(1);
+    run.sim.run_until(soon).expect("runs");
+    match run.agree() && run.newest_kept() {
+        true => Outcome::Agreed,
+        false => Outcome::Diverged,
+    }
+}
+
 fn failures(seeds: u64, rules: Rules) -> Vec<(u64, Outcome)> {
+    failures_of(seeds, &|seed| run(seed, rules).0)
+}
+
+/// Seeds of a range whose run did not end in agreement; the range is shared among the cores.
+fn failures_of(seeds: u64, run: &(dyn Fn(u64) -> Outcome + Sync)) -> Vec<(u64, Outcome)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
     let worker = |core: u64| {
         let mine = (0..seeds).filter(move |seed| seed % cores == core);
-        mine.map(|seed| (seed, run(seed, rules).0))
+        mine.map(|seed| (seed, run(seed)))
             .filter(|(_, outcome)| *outcome != Outcome::Agreed)
             .collect::<Vec<_>>()
     };
@@ -338,6 +307,14 @@ fn all_tables_agree_after_every_storm() {
 }
 
 #[test]
+fn all_tables_agree_at_once_after_every_partition() {
+    let seeds = seeds(500) / 5;
+    let failed = failures_of(seeds, &|seed| run_partitions(seed, RULES));
+    assert!(failed.is_empty(), "of {seeds} schedules: {failed:?}");
+    println!("{seeds} schedules of partitions: all agree a second after");
+}
+
+#[test]
 fn without_the_dump_tables_diverge() {
     let rules = Rules {
         catch_up: false,
@@ -365,9 +342,11 @@ fn one_seed_is_one_run() {
         journal: true,
         ..RULES
     };
-    for seed in 0..20 {
+    let seeds = seeds(1000) / 50;
+    for seed in 0..seeds {
         assert_eq!(run(seed, rules), run(seed, rules), "seed {seed}");
     }
+    println!("{seeds} schedules, twice each: the same, byte for byte");
     assert_ne!(run(1, rules).1, run(2, rules).1, "the trace says nothing");
 }
 
@@ -386,7 +365,7 @@ fn one_seed() {
         },
     );
     run.sim.net_mut().trace.keep_text();
-    run.storm(seed);
+    run.storm(storms::schedule(seed));
     let agreed = run.calm();
     if named.is_some() {
         println!("{}", run.sim.net().trace);

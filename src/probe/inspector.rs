@@ -7,7 +7,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-
 use super::http::{self, Refusal, Request};
 use crate::event_loop::{self, Application, EventLoop, Readiness, Token};
 use crate::net::{Accepted, Network, Read, Transport, accept};

@@ -135,17 +135,16 @@ impl<H: Host> Node<H> {
         };
         let index = link.neighbour;
         let result = match self.neighbours[index].state {
-            LinkState::Dialling(..) => match event_loop
-                .world
-                .connected(link.transport.stream_mut())
-            {
-                // The same event may tell of bytes, or of the end.
-                Ok(true) => self
-                    .link_up(event_loop, index, token)
-                    .and_then(|()| self.discard(event_loop, token)),
-                Ok(false) => Ok(()),
-                Err(error) => Err(error),
-            },
+            LinkState::Dialling(..) => {
+                match event_loop.world.connected(link.transport.stream_mut()) {
+                    // The same event may tell of bytes, or of the end.
+                    Ok(true) => self
+                        .link_up(event_loop, index, token)
+                        .and_then(|()| self.discard(event_loop, token)),
+                    Ok(false) => Ok(()),
+                    Err(error) => Err(error),
+                }
+            }
             _ => self.discard(event_loop, token),
         };
         if let Err(error) = result {

@@ -66,14 +66,15 @@ pub enum Callback {
     Resolved(u64),
     /// A kept connection to Places was idle for long enough.
     UpstreamIdle(Token),
-    /// A snapshot is due, or has further to go.
-    Snapshot,
-    /// A snapshot is on disk, or failed.
-    SnapshotDone,
     /// A signal arrived.
     Signal(i32),
     /// Stopping took too long.
     StopDeadline,
+    /// A snapshot is due, or has further to go. (New kinds stand at the end: a recording knows a
+    /// callback by its hash, and that by its place here.)
+    Snapshot,
+    /// A snapshot is on disk, or failed.
+    SnapshotDone,
 }
 
 impl event_loop::Callback for Callback {

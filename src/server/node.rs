@@ -116,9 +116,9 @@ impl<H: Host> Node<H> {
     /// The listener's address cannot be had.
     pub fn start(&mut self, event_loop: &mut Loop<H>) -> io::Result<()> {
         let address = self.config.roster.servers[self.config.me].address;
-        self.journal.opened(event_loop.world.journal_size());
         self.restore(event_loop)?;
         self.listener = Some(event_loop.world.listen(address, LISTENER)?);
+        self.journal.opened(event_loop.world.journal_size());
         self.notice(
             event_loop,
             Who::Server,

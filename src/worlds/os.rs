@@ -324,7 +324,9 @@ impl Network for OsWorld {
 
     fn secure(&mut self, stream: &mut OsStream, server: &str) -> io::Result<()> {
         let Some((_, identity)) = &self.identity else {
-            return Err(io::Error::other("there is no certificate to prove our name"));
+            return Err(io::Error::other(
+                "there is no certificate to prove our name",
+            ));
         };
         let secured = stream.layered.dial(identity, server);
         secured.map_err(io::Error::other)

@@ -5,6 +5,7 @@
 //! it, so what one of them leaves aside is no mistake.
 #![allow(dead_code, unused_imports)]
 
+pub mod certificates;
 mod client;
 mod fake;
 mod herd;

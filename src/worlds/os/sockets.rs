@@ -63,9 +63,17 @@ fn open_spare() -> Option<File> {
 }
 
 /// A connected or connecting stream, perhaps with TLS in it, and its name.
+#[derive(Debug)]
 pub struct OsStream {
     pub(super) layered: Layered<TcpStream>,
     pub(super) token: Token,
+}
+
+impl OsStream {
+    /// The system's socket.
+    pub fn socket(&self) -> &TcpStream {
+        self.layered.socket()
+    }
 }
 
 /// The outcome of a connect: false while it is under way.

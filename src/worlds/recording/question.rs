@@ -210,7 +210,9 @@ impl fmt::Display for Question {
             Kind::Poll if first == 0 => f.write_str(" without a timeout"),
             Kind::Poll => write!(f, " for at most {:?}", Duration::from_nanos(first - 1)),
             Kind::Begin => write!(f, " (digest {first:08x})"),
-            Kind::AppendJournal | Kind::WriteSnapshot => write!(f, ": {first} bytes (digest {second:08x})"),
+            Kind::AppendJournal | Kind::WriteSnapshot => {
+                write!(f, ": {first} bytes (digest {second:08x})")
+            }
             Kind::Write => write!(f, " {second} bytes to {token:?} (digest {third:08x})"),
             Kind::WriteTls => write!(f, ": {second} bytes to {token:?}"),
             Kind::Read => write!(f, " from {token:?}, up to {second} bytes"),

@@ -1,0 +1,60 @@
+//! Schedules in which everything happens at once.
+
+use std::time::Duration;
+
+use herd::herd::Roster;
+
+use super::{Act, SERVERS, STORM, UPDATES};
+
+/// A source of chance of its own, so that the schedule does not depend on what the servers do.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// Evenly from zero to below `sides`.
+    pub fn roll(&mut self, sides: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) % sides
+    }
+}
+
+/// A storm: what happens when. Cuts heal and crashed servers come back, at the latest at its end.
+pub fn schedule(seed: u64) -> Vec<(Duration, Act)> {
+    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let links = Roster::standard().links().to_vec();
+    let mut acts = Vec::new();
+    let at = |dice: &mut Dice| Duration::from_millis(dice.roll(STORM.as_millis() as u64));
+    for _ in 0..UPDATES {
+        let update = Act::Update {
+            server: dice.roll(SERVERS as u64) as usize,
+            client: dice.roll(20),
+            // Few times, so that many are equal.
+            time: dice.roll(40),
+            place: dice.roll(90),
+        };
+        acts.push((at(&mut dice), update));
+    }
+    for _ in 0..dice.roll(12) {
+        let (a, b) = links[dice.roll(links.len() as u64) as usize];
+        acts.push((at(&mut dice), Act::Flap(a, b)));
+    }
+    for _ in 0..dice.roll(8) {
+        let (a, b) = links[dice.roll(links.len() as u64) as usize];
+        let (from, to) = if dice.roll(2) == 0 { (a, b) } else { (b, a) };
+        let begin = at(&mut dice);
+        let end = (begin + Duration::from_millis(dice.roll(6000))).min(STORM);
+        acts.push((begin, Act::Cut(from, to)));
+        acts.push((end, Act::Heal(from, to)));
+        acts.push((STORM, Act::Heal(from, to)));
+    }
+    for _ in 0..dice.roll(5) {
+        let server = dice.roll(SERVERS as u64) as usize;
+        let begin = at(&mut dice);
+        let end = (begin + Duration::from_millis(dice.roll(4000))).min(STORM);
+        acts.push((begin, Act::Crash(server, dice.roll(3) == 0)));
+        acts.push((end, Act::Boot(server)));
+    }
+    acts.sort_by_key(|(when, _)| *when);
+    acts
+}
