@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Client, Fake, UCLA, now, short, unique, wait_for, wait_until};
+use super::{Client, Fake, Proxy, UCLA, now, short, unique, wait_for, wait_until};
 
 /// The five servers of the course.
 pub const NAMES: [&str; 5] = ["Bailey", "Bona", "Campbell", "Clark", "Jaquez"];
@@ -92,6 +92,7 @@ pub struct Plan {
     course: Vec<String>,
     args: Vec<String>,
     key: Option<String>,
+    proxied: bool,
 }
 
 impl Plan {
@@ -114,6 +115,7 @@ impl Plan {
             course: Vec::new(),
             args: Vec::new(),
             key: None,
+            proxied: false,
         }
     }
 
@@ -133,6 +135,12 @@ impl Plan {
     /// More words for the command line of every server; `{name}` in them is its name.
     pub fn args(mut self, args: &[&str]) -> Plan {
         self.args.extend(args.iter().map(|arg| arg.to_string()));
+        self
+    }
+
+    /// Each link goes over a [`Proxy`] of ours, in each direction another.
+    pub fn proxied(mut self) -> Plan {
+        self.proxied = true;
         self
     }
 
@@ -161,6 +169,7 @@ impl Plan {
             course,
             args,
             key,
+            proxied,
         } = self;
         let mut herd = Herd {
             directory: TempDir::new(),
@@ -169,10 +178,14 @@ impl Plan {
             fakes,
             args,
             key,
+            proxies: BTreeMap::new(),
         };
         for _ in 0..5 {
             herd.take_addresses(&real);
-            herd.write_file(&links, &course);
+            if proxied {
+                herd.take_proxies(&links);
+            }
+            herd.write_files(&links, &course);
             if real.iter().all(|name| herd.try_start(name)) {
                 return herd;
             }
@@ -190,6 +203,7 @@ pub struct Herd {
     fakes: BTreeMap<String, Fake>,
     args: Vec<String>,
     key: Option<String>,
+    proxies: BTreeMap<(String, String), Proxy>,
 }
 
 impl Herd {
@@ -367,12 +381,36 @@ impl Herd {
         }
     }
 
-    fn write_file(&self, links: &[(String, String)], course: &[String]) {
-        let mut file = serde_json::json!({ "servers": self.addresses, "links": links });
-        if !course.is_empty() {
-            file["course"] = serde_json::json!(course);
+    /// The proxies of all links, each with the server that dials it and the one behind it.
+    pub fn proxies(&self) -> &BTreeMap<(String, String), Proxy> {
+        &self.proxies
+    }
+
+    fn take_proxies(&mut self, links: &[(String, String)]) {
+        for (a, b) in links {
+            for (from, to) in [(a, b), (b, a)] {
+                let proxy = Proxy::start(self.addresses[to]);
+                self.proxies.insert((from.clone(), to.clone()), proxy);
+            }
         }
-        fs::write(self.directory().join("herd.json"), file.to_string()).expect("a herd file");
+    }
+
+    /// A herd file for each server: with proxies, each sees its neighbours elsewhere.
+    fn write_files(&self, links: &[(String, String)], course: &[String]) {
+        for name in self.addresses.keys() {
+            let mut addresses = self.addresses.clone();
+            for ((from, to), proxy) in &self.proxies {
+                if from == name {
+                    addresses.insert(to.clone(), proxy.address());
+                }
+            }
+            let mut file = serde_json::json!({ "servers": addresses, "links": links });
+            if !course.is_empty() {
+                file["course"] = serde_json::json!(course);
+            }
+            let path = self.directory().join(format!("{name}.json"));
+            fs::write(path, file.to_string()).expect("a herd file");
+        }
     }
 
     /// Starts one server; false if its port was taken.
@@ -384,7 +422,8 @@ impl Herd {
             .iter()
             .map(|arg| arg.replace("{name}", name))
             .collect();
-        let mut args = vec![name, "--herd", "herd.json"];
+        let file = format!("{name}.json");
+        let mut args = vec![name, "--herd", &file];
         args.extend(own.iter().map(String::as_str));
         // Kept at once, so that it is killed even if the wait below panics.
         let key = self.key.as_deref();

@@ -10,11 +10,13 @@ mod client;
 mod fake;
 mod herd;
 mod places;
+mod proxy;
 
 pub use client::{Client, PATIENCE, Quiet, Whatsat, latin1, to_latin1};
 pub use fake::Fake;
 pub use herd::{Exit, Herd, LINKS, NAMES, Plan, TempDir, run_herd};
 pub use places::Places;
+pub use proxy::{Proxy, Road};
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
