@@ -162,9 +162,6 @@ fn sighup_reopens_the_journal() {
 
 #[test]
 fn a_full_disk_does_not_stop_the_service() {
-    if !std::path::Path::new("/dev/full").exists() {
-        return; // not on this system
-    }
     let mut herd = Plan::five().args(&["--log", "/dev/full"]).start();
     let mut client = herd.client("Clark");
     for n in 0..2_000 {
@@ -182,9 +179,7 @@ fn a_journal_nobody_reads_does_not_stop_the_service() {
     let directory = common::TempDir::new();
     let pipe = directory.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
-    if !made.is_ok_and(|status| status.success()) {
-        return; // no mkfifo here
-    }
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo works");
     // Held open for both, so that opening it for writing finds a reader.
     let held = fs::OpenOptions::new()
         .read(true)

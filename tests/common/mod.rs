@@ -10,12 +10,14 @@ mod client;
 mod fake;
 mod herd;
 mod places;
+mod process;
 mod proxy;
 
 pub use client::{Client, PATIENCE, Quiet, Whatsat, latin1, to_latin1};
 pub use fake::Fake;
-pub use herd::{Exit, Herd, LINKS, NAMES, Plan, TempDir, run_herd};
+pub use herd::{Herd, LINKS, NAMES, Plan};
 pub use places::Places;
+pub use process::{Exit, TempDir, run_herd};
 pub use proxy::{Proxy, Road};
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,0 +1,103 @@
+//! One process of the program, and a directory for what it leaves.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::unique;
+
+/// How long a server may take to start or to stop, on a busy machine.
+pub const LIFE: Duration = Duration::from_secs(10);
+
+/// Where a server looks for its key.
+const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
+
+/// A directory that goes away with its value.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    /// Makes one that nobody else has.
+    pub fn new() -> TempDir {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("herd-test-{}-{number}", std::process::id()));
+        fs::create_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        TempDir(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// What a run of the program left behind.
+#[derive(Debug)]
+pub struct Exit {
+    /// Its status, if it ended by itself.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained of.
+    pub stderr: String,
+}
+
+/// Runs the program to its end, for uses that end by themselves.
+pub fn run_herd(directory: &Path, args: &[&str]) -> Exit {
+    let out = directory.join(unique("run.out"));
+    let err = directory.join(unique("run.err"));
+    let mut child = spawn(directory, args, None, &out, &err);
+    let status = wait_for_exit(&mut child, LIFE).unwrap_or_else(|| {
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("herd {args:?} did not end; {:?}", read_text(&out));
+    });
+    Exit {
+        code: status.code(),
+        stdout: read_text(&out),
+        stderr: read_text(&err),
+    }
+}
+
+/// Output goes to files: nothing blocks a child that talks much, and a test
+/// can look at any time at what it has said.
+pub fn spawn(directory: &Path, args: &[&str], key: Option<&str>, out: &Path, err: &Path) -> Child {
+    // A key of the person who runs the tests is none of their business.
+    Command::new(env!("CARGO_BIN_EXE_herd"))
+        .env_remove(KEY_VARIABLE)
+        .envs(key.map(|key| (KEY_VARIABLE, key)))
+        .args(args)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(File::create(out).expect("a file for the output"))
+        .stderr(File::create(err).expect("a file for the complaints"))
+        .spawn()
+        .expect("the herd program starts")
+}
+
+/// Waits for a process to end by itself.
+pub fn wait_for_exit(child: &mut Child, within: Duration) -> Option<ExitStatus> {
+    let until = std::time::Instant::now() + within;
+    loop {
+        let ended = child.try_wait().expect("a child can be asked");
+        if ended.is_some() || std::time::Instant::now() >= until {
+            return ended;
+        }
+        std::thread::sleep(super::GLANCE);
+    }
+}
+
+/// A file's text; a file that is not there yet is empty.
+pub fn read_text(path: &Path) -> String {
+    fs::read(path)
+        .map(|bytes| super::latin1(&bytes))
+        .unwrap_or_default()
+}

@@ -1,0 +1,25 @@
+//! Faults that only a machine can do: cables that swallow, disks that fill, system calls that are
+//! interrupted, clocks that jump. (The faults' rows 15, 17, 18 and 19.)
+//!
+//! Needs `unshare`, `ip`, `nft`, `strace` and libfaketime; `.ci/run` installs them.
+#![cfg(feature = "outside")]
+
+mod common;
+
+#[path = "outside_faults/calls.rs"]
+mod calls;
+#[path = "outside_faults/clocks.rs"]
+mod clocks;
+#[path = "outside_faults/hosts.rs"]
+mod hosts;
+#[path = "outside_faults/script.rs"]
+mod script;
+#[path = "outside_faults/small_disk.rs"]
+mod small_disk;
+
+fn rounds(default: usize) -> usize {
+    match std::env::var("HERD_ROUNDS") {
+        Ok(text) => text.parse().expect("HERD_ROUNDS is a number"),
+        Err(_) => default,
+    }
+}
