@@ -8,6 +8,7 @@ use getopts::{Matches, Options};
 use herd::config::{CONNECTIONS_MAX, Config, PER_ADDRESS_MAX, SNAPSHOT_EVERY};
 use herd::herd::{RECORDS_MAX, Roster, Server};
 use herd::net::{IdentityFiles, TlsClientConfig};
+use herd::server::limits_table;
 
 use crate::google;
 use crate::identity;
@@ -384,5 +385,9 @@ fn help(options: &Options) -> String {
                  herd --ps ADDR          look at a running server\n\n\
                  Clients say   IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1621464827.959498503\n\
                  and ask       WHATSAT kiwi.cs.ucla.edu 10 5";
-    options.usage(brief)
+    let limits = limits_table(&Config::new(Roster::standard(), 0));
+    format!(
+        "{}\nLimits, as they are without options:\n{limits}",
+        options.usage(brief)
+    )
 }

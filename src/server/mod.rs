@@ -7,6 +7,7 @@ mod connections;
 mod deadlines;
 mod inbound;
 mod journal;
+mod limits;
 mod lines;
 mod link;
 mod lookup;
@@ -22,6 +23,7 @@ pub use breaker::{BREAKER_FAILURES, BREAKER_OPEN};
 pub use deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE};
 pub use inbound::{UNSENT_HIGH, UNSENT_LOW};
 pub use journal::{JOURNAL_BUFFER_MAX, Journal, Who};
+pub use limits::{Limit, limits, table as limits_table};
 pub use lines::{CLIENT_LINES_A_TURN, PEER_LINES_A_TURN, TOO_LONG_ECHO};
 pub use link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
 pub use lookup::{

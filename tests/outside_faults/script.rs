@@ -22,7 +22,13 @@ impl Script {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/outside_faults");
         let mut child = Command::new("unshare")
             // In a process namespace of its own: with its first process all others end.
-            .args(["--map-root-user", "--pid", "--fork", "--mount-proc", "--kill-child"])
+            .args([
+                "--map-root-user",
+                "--pid",
+                "--fork",
+                "--mount-proc",
+                "--kill-child",
+            ])
             .args(unshare)
             .arg("bash")
             .arg(folder.join(name))
