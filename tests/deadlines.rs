@@ -153,6 +153,41 @@ fn an_idle_client_is_closed_only_if_asked_for() {
     strict.ends_in(10 * SECOND);
 }
 
+/// One far address may hold so many connections, and another as many; one that leaves makes room.
+#[test]
+fn one_far_address_cannot_take_all_connections() {
+    let mut stage = Stage::new(|config| config.max_per_address = 3);
+    let mut visit = |host: [u8; 4]| {
+        stage.sim.net_mut().client_host = std::net::IpAddr::from(host);
+        stage.client = stage.sim.net_mut().client_connect(0).expect("listens");
+        stage.wait(SECOND);
+        let refused = stage.take() == (String::new(), true);
+        (refused, stage.client)
+    };
+    let mut far = Vec::new();
+    for _ in 0..3 {
+        let (refused, client) = visit([192, 0, 2, 1]);
+        assert!(!refused);
+        far.push(client);
+    }
+    // Without a word: the end is all that comes.
+    assert!(visit([192, 0, 2, 1]).0, "a fourth from there");
+    assert!(!visit([192, 0, 2, 2]).0, "a neighbour of theirs");
+    for _ in 0..10 {
+        assert!(!visit([127, 0, 0, 1]).0, "loopback has no such limit");
+    }
+    stage.sim.net_mut().close(far[0]);
+    stage.wait(SECOND * 2);
+    let mut visit = |host: [u8; 4]| {
+        stage.sim.net_mut().client_host = std::net::IpAddr::from(host);
+        stage.client = stage.sim.net_mut().client_connect(0).expect("listens");
+        stage.wait(SECOND);
+        stage.take() == (String::new(), true)
+    };
+    assert!(!visit([192, 0, 2, 1]), "one has left");
+    assert!(visit([192, 0, 2, 1]), "and its place is taken");
+}
+
 #[test]
 fn absurd_options_are_no_danger() {
     let mut stage = Stage::new(|config| {

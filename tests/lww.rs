@@ -32,8 +32,14 @@ fn heard<'a>(lines: impl IntoIterator<Item = &'a String>) -> Vec<u8> {
     store.line(0).map(<[u8]>::to_vec).unwrap_or_default()
 }
 
+/// `HERD_CASES=100000 cargo test --test lww` takes more.
+fn cases() -> u32 {
+    let cases = std::env::var("HERD_CASES").ok();
+    cases.map_or(20_000, |text| text.parse().expect("HERD_CASES is a number"))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(20_000))]
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
 
     #[test]
     fn any_order_and_any_repetition_give_the_same_record(

@@ -16,11 +16,16 @@ const HERD: &[&[u8]] = &[b"herd"];
 
 /// A secured herd, its authority, and the folder of its certificates.
 fn secured() -> (Herd, Authority, TempDir) {
+    secured_with(&[])
+}
+
+fn secured_with(more: &[&str]) -> (Herd, Authority, TempDir) {
     let (authority, folder) = (Authority::new(), TempDir::new());
     authority.equip(folder.path());
     let options = certificates::options(folder.path());
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
-    (Plan::five().args(&options).start(), authority, folder)
+    let plan = Plan::five().args(&options).args(more);
+    (plan.start(), authority, folder)
 }
 
 fn at_line(server: &str, id: &str) -> String {
@@ -224,6 +229,55 @@ fn a_hello_in_any_pieces_and_a_plain_line_like_one() {
     let id = unique("piecemeal");
     phone.send(iamat(&id));
     assert!(phone.line().starts_with("AT Clark "));
+}
+
+/// TLS and snapshots are the world's: a replay needs neither certificates nor files.
+#[test]
+fn a_secured_server_with_snapshots_replays() {
+    let (mut herd, authority, _folder) = secured_with(&[
+        "--record={name}.recording",
+        "--snapshot={name}.snapshot",
+        "--snapshot-every=0",
+    ]);
+    let mut phone = Visitor::connect(herd.address("Clark"), "Clark", &authority.pem, None, &[]);
+    for _ in 0..20 {
+        phone.send(iamat(&unique("recorded")));
+        assert!(phone.line().starts_with("AT Clark "));
+    }
+    let mut liar = herd.client("Clark");
+    assert_eq!(liar.ask("PEER Bona\n"), "? PEER Bona\n");
+    herd.signal("Clark", Signal::HUP);
+    herd.signal("Clark", Signal::TERM);
+    assert!(herd.wait_exit("Clark", SOON).success());
+    let exit = common::run_herd(herd.directory(), &["--replay", "Clark.recording"]);
+    assert_eq!(exit.code, Some(0), "{}", exit.stdout);
+    assert!(exit.stdout.starts_with("equal: "), "{}", exit.stdout);
+}
+
+/// It only waits, beside the others.
+#[test]
+fn a_handshake_that_is_never_finished_has_thirty_seconds() {
+    let (herd, ..) = secured();
+    let silent = herd.client("Clark");
+    let begun = std::time::Instant::now();
+    let halves: Vec<TcpStream> = [&b"\x16"[..], b"\x16\x03\x01\x02\x00\x01", b"\x16\x03"]
+        .iter()
+        .map(|hello| {
+            let mut stream = TcpStream::connect(herd.address("Clark")).expect("it listens");
+            stream.write_all(hello).expect("it takes bytes");
+            stream
+        })
+        .collect();
+    for mut stream in halves {
+        let mut answer = Vec::new();
+        let patience = Some(Duration::from_secs(35));
+        stream.set_read_timeout(patience).expect("a socket");
+        stream.read_to_end(&mut answer).expect("an end");
+        assert!(begun.elapsed() >= Duration::from_secs(29));
+    }
+    // Whoever has said nothing has begun nothing.
+    let mut silent = silent;
+    assert_eq!(silent.ask("hello\n"), "? hello\n");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::disk::Disk;
@@ -74,6 +74,8 @@ pub struct Net {
     pub(super) streams: BTreeMap<usize, [Half; 2]>,
     next_stream: usize,
     pub(super) cuts: BTreeSet<(usize, usize)>,
+    /// Where clients come from, unless somebody says otherwise.
+    pub client_host: IpAddr,
     pub(super) disks: Vec<Disk>,
     pub(super) names: BTreeMap<String, Vec<SocketAddr>>,
     /// What is under way, by arrival: the end it reaches, and what. Ties in order of sending.
@@ -94,6 +96,7 @@ impl Net {
             streams: BTreeMap::new(),
             next_stream: 0,
             cuts: BTreeSet::new(),
+            client_host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             disks: (0..nodes).map(|_| Disk::default()).collect(),
             names: BTreeMap::new(),
             agenda: BinaryHeap::new(),
@@ -201,7 +204,8 @@ impl Net {
             .waiting
             .pop_front()
             .ok_or(io::ErrorKind::WouldBlock)?;
-        let address = SocketAddr::from(([127, 0, 0, 1], 1024 + (end.stream % 60_000) as u16));
+        let port = 1024 + (end.stream % 60_000) as u16;
+        let address = SocketAddr::new(self.client_host, port);
         Ok((end, address))
     }
 
