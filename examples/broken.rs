@@ -22,7 +22,7 @@ struct Patch {
     test: &'static [&'static str],
 }
 
-const PATCHES: [Patch; 14] = [
+const PATCHES: [Patch; 13] = [
     Patch {
         name: "1 the dump at link-up",
         file: "src/server/link.rs",
@@ -107,13 +107,6 @@ const PATCHES: [Patch; 14] = [
         from: "if stated != format!(\"{:08x} \", checksum.0).as_bytes()",
         to: "if stated.len() != 9",
         test: &["--lib", "snapshot"],
-    },
-    Patch {
-        name: "21 an end that waits for what is unsent",
-        file: "src/server/node.rs",
-        from: "event_loop.call_later(STOP_DEADLINE, Callback::StopDeadline);",
-        to: "event_loop.stop();",
-        test: &["--test", "faults", "an_end_under_load"],
     },
     Patch {
         name: "22 the proof of a name",

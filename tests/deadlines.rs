@@ -8,7 +8,7 @@ use herd::event_loop::EventLoop;
 use herd::herd::Roster;
 use herd::server::{
     CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, Callback, LINGER_DEADLINE,
-    Node, UNSENT_HIGH,
+    LINGER_MAX, Node, UNSENT_HIGH,
 };
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 
@@ -207,12 +207,24 @@ fn after_our_end_a_client_has_one_second_for_its_own() {
     assert_eq!(text, "? HELLO\n");
     assert!(over, "one answer, then the end");
     // Until the deadline what we send is read and thrown away; after it, it is refused.
-    for (wait, refused) in [(LINGER_DEADLINE / 2, false), (LINGER_DEADLINE, true)] {
-        stage.wait(wait);
-        stage.send("x");
-        let written = stage.sim.net_mut().write(stage.client, b"x");
-        assert_eq!(written.is_err(), refused, "{written:?}");
+    stage.wait(LINGER_DEADLINE * 2);
+    stage.send("x");
+    assert!(stage.sim.net_mut().write(stage.client, b"x").is_err());
+}
+
+/// A client that goes on talking may not have read our end yet: it has four seconds in all.
+#[test]
+fn after_our_end_a_talker_has_four_seconds() {
+    let mut stage = Stage::new(|config| config.one_shot = true);
+    stage.send("HELLO\nmore that nobody reads\n");
+    assert!(stage.take().1, "one answer, then the end");
+    let mut talked = Duration::ZERO;
+    while stage.sim.net_mut().write(stage.client, b"x").is_ok() {
+        stage.wait(LINGER_DEADLINE / 2);
+        talked += LINGER_DEADLINE / 2;
+        assert!(talked < LINGER_MAX * 2, "it is never closed");
     }
+    assert!(talked >= LINGER_MAX - LINGER_DEADLINE, "{talked:?}");
 }
 
 /// Twenty lines a turn: with a hundred sent at once by two clients, neither waits for all of the

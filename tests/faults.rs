@@ -9,7 +9,8 @@ mod common;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -60,7 +61,7 @@ fn cpu_time(herd: &Herd, name: &str) -> Duration {
 #[test]
 fn descriptors_run_out_and_it_recovers() {
     let _alone = alone();
-    let herd = Plan::only("Clark").start();
+    let herd = Plan::only("Clark").args(&["--max-log", "1000000"]).start();
     let limit = Rlimit {
         current: Some(64),
         maximum: Some(64),
@@ -161,14 +162,17 @@ fn an_end_under_load_cuts_no_line() {
         let mut herd = Plan::only("Clark").start();
         let address = herd.address("Clark");
         let talkers: Vec<_> = (0..4)
-            .map(|_| {
+            .map(|number| {
+                let over = Arc::new(AtomicBool::new(false));
                 let stream = TcpStream::connect(address).expect("it listens");
+                let slowly = number % 2 == 1;
                 let writer = stream.try_clone().expect("a socket");
-                thread::spawn(move || talk(writer));
-                thread::spawn(move || listen(stream))
+                let end = Arc::clone(&over);
+                thread::spawn(move || talk(writer, &end));
+                thread::spawn(move || listen(stream, slowly, &over))
             })
             .collect();
-        thread::sleep(Duration::from_millis(20 + 7 * (round as u64 % 5)));
+        thread::sleep(Duration::from_millis(600 + 7 * (round as u64 % 5)));
         herd.signal("Clark", Signal::TERM);
         let asked = Instant::now();
         let status = herd.wait_exit("Clark", Duration::from_secs(6));
@@ -183,24 +187,29 @@ fn an_end_under_load_cuts_no_line() {
     println!("{rounds} ends under load, at most {slowest:?} after SIGTERM; no line was cut");
 }
 
-fn talk(mut stream: TcpStream) {
-    for n in 0.. {
-        let lines: String = (0..50).map(|m| iamat(&format!("talker-{n}-{m}"))).collect();
-        if stream.write_all(lines.as_bytes()).is_err() {
-            return;
-        }
-    }
+/// Talks until it has heard the end.
+fn talk(mut stream: TcpStream, over: &AtomicBool) {
+    let lines: String = (0..50).map(|n| iamat(&format!("talker-{n}"))).collect();
+    while !over.load(Ordering::Relaxed) && stream.write_all(lines.as_bytes()).is_ok() {}
 }
 
-/// All that is said, up to an end of whatever kind.
-fn listen(mut stream: TcpStream) -> Vec<u8> {
+/// All that is said, up to an end of whatever kind. Who listens slowly is owed something at any time.
+fn listen(mut stream: TcpStream, slowly: bool, over: &AtomicBool) -> Vec<u8> {
     let mut heard = Vec::new();
-    let mut buffer = [0; 65_536];
+    let mut buffer = vec![0; if slowly { 4_096 } else { 65_536 }];
+    if slowly {
+        let socket = socket2::SockRef::from(&stream);
+        socket.set_recv_buffer_size(32_768).expect("a socket");
+    }
     while let Ok(count) = stream.read(&mut buffer) {
+        if slowly {
+            thread::sleep(Duration::from_millis(5));
+        }
         if count == 0 {
             break;
         }
         heard.extend_from_slice(&buffer[..count]);
     }
+    over.store(true, Ordering::Relaxed);
     heard
 }

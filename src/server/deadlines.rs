@@ -8,8 +8,12 @@ use crate::event_loop::Handle;
 pub const CLIENT_LINE_DEADLINE: Duration = Duration::from_secs(30);
 /// A client that takes not one byte of its answers for this long is closed.
 pub const CLIENT_UNSENT_DEADLINE: Duration = Duration::from_secs(30);
-/// After our end of the stream, the client has this long to send its own.
+/// After our end of the stream, a client that says nothing has this long to send its own.
 pub const LINGER_DEADLINE: Duration = Duration::from_secs(1);
+/// One that goes on talking gets that anew with each byte, for this long at most: it may not have read
+/// our end yet, and a close with its bytes unread would destroy what is on its way. Shorter than
+/// [`STOP_DEADLINE`](super::STOP_DEADLINE), so that a stop waits for it.
+pub const LINGER_MAX: Duration = Duration::from_secs(4);
 
 /// The deadlines of one connection, in loop time, and the one timer that serves them all. The timer
 /// is not moved when a deadline goes away or later: it fires, finds nothing due, and is armed anew.
@@ -21,6 +25,8 @@ pub struct Deadlines {
     pub unsent: Option<Duration>,
     /// For the client's end after ours.
     pub linger: Option<Duration>,
+    /// For it, however much comes before.
+    pub linger_max: Option<Duration>,
     /// For the next command.
     pub idle: Option<Duration>,
     /// The timer.
@@ -34,6 +40,7 @@ impl Deadlines {
             (self.line, "its line was not finished in time"),
             (self.unsent, "it takes no answers"),
             (self.linger, "it did not close after us"),
+            (self.linger_max, "it went on talking after our end"),
             (self.idle, "it was idle"),
         ]
         .into_iter()

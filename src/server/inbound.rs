@@ -1,7 +1,7 @@
 //! An accepted connection: a client, or a neighbour once it has greeted.
 //!
 //! ```text
-//! Open ──(its end, our decision)──▶ Closing ──(all sent)──▶ Lingering ──(its end, 1 s)──▶ closed
+//! Open ──(its end, our decision)──▶ Closing ──(all sent)──▶ Lingering ──(its end, 1 to 4 s)──▶ closed
 //! ```
 //!
 //! A connection whose end was read already skips the lingering. Lingering exists because closing a
@@ -11,7 +11,9 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, Deadlines, LINGER_DEADLINE};
+use super::deadlines::{
+    CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, Deadlines, LINGER_DEADLINE, LINGER_MAX,
+};
 use super::journal::Who;
 use super::lines::Then;
 use super::node::Node;
@@ -146,6 +148,7 @@ impl<S> Inbound<S> {
         deadlines.line = keep(line, deadlines.line, CLIENT_LINE_DEADLINE);
         deadlines.unsent = keep(unsent, deadlines.unsent, CLIENT_UNSENT_DEADLINE);
         deadlines.linger = keep(linger, deadlines.linger, LINGER_DEADLINE);
+        deadlines.linger_max = keep(linger, deadlines.linger_max, LINGER_MAX);
         deadlines.idle = keep(is_idle, deadlines.idle, idle);
     }
 
@@ -204,6 +207,9 @@ impl<H: Host> Node<H> {
             }
         }
         if inbound.phase == Phase::Lingering {
+            if let Some(deadlines) = inbound.deadlines.as_mut().filter(|_| count > 0) {
+                deadlines.linger = None;
+            }
             return Ok(());
         }
         let at_end = inbound.transport.at_end();

@@ -10,8 +10,8 @@ use crate::net::{
 use crate::places::{BODY_MAX, HEAD_MAX};
 use crate::server::{
     CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, JOURNAL_BUFFER_MAX,
-    LINGER_DEADLINE, LINK_UNSENT_MAX, LOOKUP_DEADLINE, PEER_LINES_A_TURN, SNAPSHOT_PIECE,
-    STOP_DEADLINE, TURN_OUTPUT_MAX, UNSENT_HIGH, UPSTREAM_MAX, WAITING_MAX,
+    LINGER_DEADLINE, LINGER_MAX, LINK_UNSENT_MAX, LOOKUP_DEADLINE, PEER_LINES_A_TURN,
+    SNAPSHOT_PIECE, STOP_DEADLINE, TURN_OUTPUT_MAX, UNSENT_HIGH, UPSTREAM_MAX, WAITING_MAX,
 };
 
 /// Something that is bounded.
@@ -61,7 +61,7 @@ pub fn table(config: &Config) -> String {
         };
         let option = limit.option.map(|option| format!(" (--{option})"));
         text += &format!(
-            "    {:<34} {value:>18}  {}{}\n",
+            "    {:<38} {value:>18}  {}{}\n",
             limit.what,
             limit.then,
             option.unwrap_or_default()
@@ -143,8 +143,14 @@ fn of_clients(config: &Config) -> Vec<Limit> {
             limit("a silent client", config.client_idle.as_secs(), "s", closed),
         ),
         limit(
-            "after our end, a client's own",
+            "after our end, a silent client's own",
             LINGER_DEADLINE.as_secs(),
+            "s",
+            closed,
+        ),
+        limit(
+            "the same, of one that goes on talking",
+            LINGER_MAX.as_secs(),
             "s",
             closed,
         ),

@@ -20,7 +20,7 @@ mod view;
 use crate::event_loop::{self, EventLoop, Readiness, Token};
 
 pub use breaker::{BREAKER_FAILURES, BREAKER_OPEN};
-pub use deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE};
+pub use deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
 pub use inbound::{UNSENT_HIGH, UNSENT_LOW};
 pub use journal::{JOURNAL_BUFFER_MAX, Journal, Who};
 pub use limits::{Limit, limits, table as limits_table};
