@@ -26,9 +26,7 @@ fn link_losses(script: &Script, name: &str) -> usize {
 fn cable(talking: bool) -> (Duration, Duration) {
     let mut script = Script::start("hosts.sh", &["--net"], HERD);
     let knows = |script: &Script, name: &str, id: &str| {
-        script
-            .file(&format!("{name}.log"))
-            .contains(&format!("< AT Ada "))
+        script.file(&format!("{name}.log")).contains("< AT Ada ")
             && script.file(&format!("{name}.log")).contains(id)
     };
     let say = |script: &mut Script, id: &str| {

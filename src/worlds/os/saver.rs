@@ -23,12 +23,15 @@ enum Piece {
     End(u64),
 }
 
+/// What became of a snapshot: how many bytes it has, or why there is none.
+type Outcome = Result<u64, String>;
+
 /// Where snapshots go, and the one that is being written.
 pub struct Saver {
     path: PathBuf,
     writer: Option<SyncSender<Piece>>,
-    done: Arc<Mutex<Option<(u64, Result<u64, String>)>>>,
-    told: Option<Result<u64, String>>,
+    done: Arc<Mutex<Option<(u64, Outcome)>>>,
+    told: Option<Outcome>,
 }
 
 impl Saver {
@@ -113,14 +116,14 @@ impl Saver {
     }
 
     /// How many bytes the snapshot that was told of has, or why there is none.
-    pub fn outcome(&mut self) -> Result<u64, String> {
+    pub fn outcome(&mut self) -> Outcome {
         let told = self.told.take();
         told.unwrap_or_else(|| Err(String::from("no snapshot was written")))
     }
 }
 
 /// Writes one snapshot. A failure waits for the end, so that the loop hears it where it looks.
-fn save(path: &Path, pieces: &Receiver<Piece>) -> Option<(u64, Result<u64, String>)> {
+fn save(path: &Path, pieces: &Receiver<Piece>) -> Option<(u64, Outcome)> {
     let beside = beside(path);
     let mut file = File::create(&beside);
     let mut length = 0;
