@@ -144,7 +144,7 @@ fn a_server_that_cannot_start_leaves_the_recording_of_the_one_that_runs() {
     let words = [
         "Clark",
         "--herd",
-        "herd.json",
+        "Clark.json",
         "--log",
         "none",
         "--record",
