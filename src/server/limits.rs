@@ -33,7 +33,9 @@ pub fn limits(config: &Config) -> Vec<Limit> {
     let mut limits = of_clients(config);
     limits.extend(of_the_table(config));
     limits.extend(of_a_turn());
-    limits.extend(of_others(config));
+    limits.extend(of_links());
+    limits.extend(of_places());
+    limits.extend(of_the_end(config));
     limits
 }
 
@@ -228,7 +230,7 @@ fn of_a_turn() -> Vec<Limit> {
     ]
 }
 
-fn of_others(config: &Config) -> Vec<Limit> {
+fn of_links() -> Vec<Limit> {
     vec![
         limit(
             "unsent bytes of a link",
@@ -254,6 +256,12 @@ fn of_others(config: &Config) -> Vec<Limit> {
             "s",
             "it is looked again",
         ),
+    ]
+}
+
+fn of_places() -> Vec<Limit> {
+    let unknown = "UNKNOWN_ERROR";
+    vec![
         limit(
             "questions that wait for Places",
             WAITING_MAX as u64,
@@ -270,34 +278,25 @@ fn of_others(config: &Config) -> Vec<Limit> {
             "a question to Places",
             LOOKUP_DEADLINE.as_secs(),
             "s",
-            "UNKNOWN_ERROR",
+            unknown,
         ),
-        limit(
-            "a response's head",
-            HEAD_MAX as u64,
-            "bytes",
-            "UNKNOWN_ERROR",
-        ),
-        limit(
-            "a response's body",
-            BODY_MAX as u64,
-            "bytes",
-            "UNKNOWN_ERROR",
-        ),
+        limit("a response's head", HEAD_MAX as u64, "bytes", unknown),
+        limit("a response's body", BODY_MAX as u64, "bytes", unknown),
+    ]
+}
+
+fn of_the_end(config: &Config) -> Vec<Limit> {
+    let dropped = "lines are dropped and counted";
+    vec![
         limit(
             "a journal that is not written",
             JOURNAL_BUFFER_MAX as u64,
             "bytes",
-            "lines are dropped and counted",
+            dropped,
         ),
         with(
             "max-log",
-            limit(
-                "a journal's file",
-                config.max_log,
-                "bytes",
-                "lines are dropped and counted",
-            ),
+            limit("a journal's file", config.max_log, "bytes", dropped),
         ),
         limit(
             "stopping",
