@@ -141,13 +141,13 @@ impl Server {
             Todo::Burn(burn) if burn.away => {
                 // It could fail only by panicking.
                 let _ = tokio::task::spawn_blocking(move || burn.compute()).await;
-                burn.answer(answers);
+                answers.extend(burn.answer());
             }
             // No `block_in_place` around it: that would hand the worker's other tasks on, and what
             // is to be seen here is what happens when somebody forgets it.
             Todo::Burn(burn) => {
                 burn.compute();
-                burn.answer(answers);
+                answers.extend(burn.answer());
             }
         }
         self.journal.note("client", '>', &answers[start..]);
