@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use crate::listen;
-use crate::server::{Output, Server, Todo};
+use crate::server::{Output, Server, Todo, unix_time};
 
 /// Room for one read. One that does not fill it has drained the socket, and tokio knows.
 const READ: usize = 16 * 1024;
@@ -122,13 +122,15 @@ impl Connection {
         if at_end && !input.is_empty() && self.peer.is_none() {
             input.extend_from_slice(b"\n");
         }
+        let receipt = unix_time();
         let mut replica = self.server.replica();
         let mut taken = 0;
         let pause = loop {
             match next_line(&input[taken..]) {
                 Next::Line(line) => {
                     taken += line.len() + 1;
-                    match self.server.take(&mut replica, &mut self.peer, line, output) {
+                    let peer = &mut self.peer;
+                    match self.server.take(&mut replica, receipt, peer, line, output) {
                         Todo::Nothing => {}
                         todo => break Pause::Perform(todo),
                     }
