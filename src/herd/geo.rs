@@ -1,6 +1,6 @@
 //! Positions as ISO 6709 writes them: latitude then longitude in decimal degrees. Pure.
 
-use super::time::Decimal;
+use crate::scan;
 
 /// A position as it was written, for example `+34.068930-118.445127`. Checked once, copied by the
 /// byte.
@@ -10,8 +10,9 @@ pub struct Position<'a>(&'a [u8]);
 impl<'a> Position<'a> {
     /// Sign, digits, perhaps a point and digits, twice; −90 to 90 and −180 to 180, ends included.
     pub fn parse(text: &'a [u8]) -> Option<Position<'a>> {
-        let (latitude, longitude) = halves(text);
-        (in_range(latitude, 90) && in_range(longitude, 180)).then_some(Position(text))
+        let longitude = behind_degrees(text, 90)?;
+        let rest = behind_degrees(longitude, 180)?;
+        rest.is_empty().then_some(Position(text))
     }
 
     /// A position that was checked when it was stored.
@@ -50,17 +51,25 @@ fn is_sign(byte: u8) -> bool {
     matches!(byte, b'+' | b'-')
 }
 
-fn in_range(text: &[u8], limit: u64) -> bool {
-    let [sign, number @ ..] = text else {
-        return false;
-    };
-    let Some(number) = Decimal::parse(number).filter(|_| is_sign(*sign)) else {
-        return false;
-    };
-    match number.scaled(0) {
-        Some(whole) => whole < limit || (whole == limit && number.fraction().is_empty()),
-        None => false,
+/// What follows a sign, digits, perhaps a point and digits: degrees of at most `limit`.
+fn behind_degrees(text: &[u8], limit: u32) -> Option<&[u8]> {
+    let (_, text) = text.split_first().filter(|(sign, _)| is_sign(**sign))?;
+    let mut whole = 0;
+    let mut end = 0;
+    while let Some(digit) = text.get(end).filter(|byte| byte.is_ascii_digit()) {
+        whole = whole * 10 + u32::from(digit - b'0');
+        if whole > limit {
+            return None;
+        }
+        end += 1;
     }
+    let rest = &text[end..];
+    let Some((b'.', digits)) = rest.split_first() else {
+        return (end > 0).then_some(rest);
+    };
+    let fraction = scan::digits(digits);
+    let beyond = whole == limit && digits[..fraction].iter().any(|&digit| digit != b'0');
+    (end > 0 && fraction > 0 && !beyond).then(|| &digits[fraction..])
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::geo::Position;
 use super::time::Decimal;
+use crate::scan;
 
 /// The longest client id, in bytes.
 pub const ID_MAX: usize = 4096;
@@ -76,6 +77,11 @@ impl<'a> At<'a> {
         })
     }
 
+    /// Where the client's id stands in the line that [`At::write`] makes.
+    pub fn id_offset(&self) -> usize {
+        "AT ".len() + self.server.len() + 1 + self.skew.len() + 1
+    }
+
     /// The total order of the herd's table: of two reports of one client the greater wins, on
     /// every server. By time, server, position, skew, whole line; and of two lines that agree in
     /// the first four, only the way the time is written can differ.
@@ -115,30 +121,45 @@ pub fn is_white_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c)
 }
 
+/// The most fields that a command has: AT and its five.
+const FIELDS_MAX: usize = 6;
+
+/// The first field of `line`, and what is behind it.
+fn next_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    let start = line.iter().position(|&byte| !is_white_space(byte))?;
+    let line = &line[start..];
+    let mut end = 0;
+    while let Some(found) = scan::space_or_below(&line[end..]) {
+        end += found;
+        if is_white_space(line[end]) {
+            return Some((&line[..end], &line[end + 1..]));
+        }
+        // A control byte is one of the field's.
+        end += 1;
+    }
+    Some((line, &[]))
+}
+
 impl<'a> Command<'a> {
     /// Reads a line without its LF. `None`: the command is invalid.
     pub fn parse(line: &'a [u8]) -> Option<Command<'a>> {
-        let mut fields = line
-            .split(|&byte| is_white_space(byte))
-            .filter(|field| !field.is_empty());
-        let word = fields.next()?;
-        let mut arguments = [&b""[..]; 5];
+        let mut fields = [&b""[..]; FIELDS_MAX];
         let mut count = 0;
-        for field in fields {
-            *arguments.get_mut(count)? = field;
+        let mut rest = line;
+        while let Some((field, behind)) = next_field(rest) {
+            *fields.get_mut(count)? = field;
             count += 1;
+            rest = behind;
         }
-        match (word, &arguments[..count]) {
-            (b"IAMAT", [id, position, time]) => Some(Command::Iamat(report(id, position, time)?)),
-            (b"WHATSAT", [id, radius, bound]) => {
-                Some(Command::Whatsat(question(id, radius, bound)?))
-            }
-            (b"AT", [server, skew, id, position, time]) => Some(Command::At(At {
+        match fields[..count] {
+            [b"IAMAT", id, position, time] => Some(Command::Iamat(report(id, position, time)?)),
+            [b"WHATSAT", id, radius, bound] => Some(Command::Whatsat(question(id, radius, bound)?)),
+            [b"AT", server, skew, id, position, time] => Some(Command::At(At {
                 server,
-                skew: is_skew(skew).then_some(*skew)?,
+                skew: is_skew(skew).then_some(skew)?,
                 report: report(id, position, time)?,
             })),
-            (b"PEER", [name]) => Some(Command::Peer(name)),
+            [b"PEER", name] => Some(Command::Peer(name)),
             _ => None,
         }
     }
