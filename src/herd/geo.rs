@@ -1,7 +1,5 @@
 //! Positions as ISO 6709 writes them: latitude then longitude in decimal degrees. Pure.
 
-use crate::scan;
-
 /// A position as it was written, for example `+34.068930-118.445127`. Checked once, copied by the
 /// byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,24 +50,34 @@ fn is_sign(byte: u8) -> bool {
 }
 
 /// What follows a sign, digits, perhaps a point and digits: degrees of at most `limit`.
+#[inline]
 fn behind_degrees(text: &[u8], limit: u32) -> Option<&[u8]> {
-    let (_, text) = text.split_first().filter(|(sign, _)| is_sign(**sign))?;
+    let [b'+' | b'-', text @ ..] = text else {
+        return None;
+    };
+    let mut rest = text;
     let mut whole = 0;
-    let mut end = 0;
-    while let Some(digit) = text.get(end).filter(|byte| byte.is_ascii_digit()) {
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
         whole = whole * 10 + u32::from(digit - b'0');
         if whole > limit {
             return None;
         }
-        end += 1;
+        rest = behind;
     }
-    let rest = &text[end..];
-    let Some((b'.', digits)) = rest.split_first() else {
-        return (end > 0).then_some(rest);
+    if rest.len() == text.len() {
+        return None;
+    }
+    let [b'.', fraction @ ..] = rest else {
+        return Some(rest);
     };
-    let fraction = scan::digits(digits);
-    let beyond = whole == limit && digits[..fraction].iter().any(|&digit| digit != b'0');
-    (end > 0 && fraction > 0 && !beyond).then(|| &digits[fraction..])
+    let mut rest = fraction;
+    let mut beyond = false;
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        beyond |= *digit != b'0';
+        rest = behind;
+    }
+    let within = rest.len() < fraction.len() && !(beyond && whole == limit);
+    within.then_some(rest)
 }
 
 #[cfg(test)]

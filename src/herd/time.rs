@@ -140,15 +140,17 @@ pub fn write_skew(out: &mut Vec<u8>, receipt: Duration, sent: Decimal<'_>) {
     }
     // Fits: a u64 of nanoseconds each way.
     let receipt_nanos = u64::try_from(receipt.as_nanos()).unwrap_or(u64::MAX);
-    out.push(if receipt_nanos < sent_nanos {
+    let sign = if receipt_nanos < sent_nanos {
         b'-'
     } else {
         b'+'
-    });
+    };
     let nanos = receipt_nanos.abs_diff(sent_nanos);
+    out.push(sign);
     write_integer(out, nanos / NANOS);
-    out.push(b'.');
-    write_padded(out, nanos % NANOS, 9);
+    let first = b'0' + (nanos % NANOS / 100_000_000) as u8;
+    out.extend_from_slice(&[b'.', first]);
+    out.extend_from_slice(&scan::last_eight_digits(nanos));
 }
 
 /// The same for a time beyond the year 2554: digit by digit, as at school.
@@ -183,6 +185,9 @@ fn write_far_skew(out: &mut Vec<u8>, receipt: Duration, sent: Decimal<'_>) {
 
 /// Appends `value` in decimal.
 pub fn write_integer(out: &mut Vec<u8>, value: u64) {
+    if value < 10 {
+        return out.push(b'0' + value as u8);
+    }
     let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
     write_padded(out, value, digits);
 }

@@ -118,39 +118,42 @@ impl<'a> At<'a> {
 
 /// Exactly the six bytes that separate fields. (Python's split takes FS, GS and NBSP as well.)
 pub fn is_white_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c)
+    const BITS: u64 = 1 << b' ' | 1 << b'\t' | 1 << b'\r' | 1 << b'\n' | 1 << 0x0b | 1 << 0x0c;
+    byte <= b' ' && BITS >> byte & 1 == 1
 }
 
 /// The most fields that a command has: AT and its five.
 const FIELDS_MAX: usize = 6;
 
-/// The first field of `line`, and what is behind it.
-fn next_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let start = line.iter().position(|&byte| !is_white_space(byte))?;
-    let line = &line[start..];
-    let mut end = 0;
-    while let Some(found) = scan::space_or_below(&line[end..]) {
-        end += found;
-        if is_white_space(line[end]) {
-            return Some((&line[..end], &line[end + 1..]));
+/// Splits a line at its white space. `None`: there are more fields than any command has.
+fn split<'a>(line: &'a [u8], fields: &mut [&'a [u8]; FIELDS_MAX]) -> Option<usize> {
+    let mut count = 0;
+    let mut at = 0;
+    while let Some(&byte) = line.get(at) {
+        if is_white_space(byte) {
+            at += 1;
+            continue;
         }
-        // A control byte is one of the field's.
-        end += 1;
+        let start = at;
+        at = loop {
+            match scan::space_or_below(&line[at..]) {
+                None => break line.len(),
+                Some(found) if is_white_space(line[at + found]) => break at + found,
+                // Another control byte is one of the field's.
+                Some(found) => at += found + 1,
+            }
+        };
+        *fields.get_mut(count)? = &line[start..at];
+        count += 1;
     }
-    Some((line, &[]))
+    Some(count)
 }
 
 impl<'a> Command<'a> {
     /// Reads a line without its LF. `None`: the command is invalid.
     pub fn parse(line: &'a [u8]) -> Option<Command<'a>> {
         let mut fields = [&b""[..]; FIELDS_MAX];
-        let mut count = 0;
-        let mut rest = line;
-        while let Some((field, behind)) = next_field(rest) {
-            *fields.get_mut(count)? = field;
-            count += 1;
-            rest = behind;
-        }
+        let count = split(line, &mut fields)?;
         match fields[..count] {
             [b"IAMAT", id, position, time] => Some(Command::Iamat(report(id, position, time)?)),
             [b"WHATSAT", id, radius, bound] => Some(Command::Whatsat(question(id, radius, bound)?)),
