@@ -47,9 +47,9 @@ impl Burn {
         }
     }
 
-    /// Appends the answer.
-    pub fn answer(self, out: &mut Vec<u8>) {
-        out.extend_from_slice(format!("BURNT {}\n", self.milliseconds).as_bytes());
+    /// What is said then.
+    pub fn answer(self) -> Vec<u8> {
+        format!("BURNT {}\n", self.milliseconds).into_bytes()
     }
 }
 
