@@ -260,6 +260,30 @@ fn plain_links(matches: &Matches, config: &Config) -> Result<(), String> {
     }
 }
 
+/// Options with a value that each server of a herd gets as they are.
+const PASSED_ON: [&str; 20] = [
+    "herd",
+    "log",
+    "max-log",
+    "places",
+    "places-url",
+    "ca-file",
+    "key-file",
+    "field-mask",
+    "max-ahead",
+    "max-records",
+    "max-connections",
+    "max-per-address",
+    "client-idle",
+    "peer-cert",
+    "peer-key",
+    "peer-ca",
+    "tls-cert",
+    "tls-key",
+    "snapshot",
+    "snapshot-every",
+];
+
 fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
     if let Some(name) = matches.free.first() {
         return Err(format!(
@@ -292,28 +316,7 @@ fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
         )?;
     }
     let mut pass_on = Vec::new();
-    for option in [
-        "herd",
-        "log",
-        "max-log",
-        "places",
-        "places-url",
-        "ca-file",
-        "key-file",
-        "field-mask",
-        "max-ahead",
-        "max-records",
-        "max-connections",
-        "max-per-address",
-        "client-idle",
-        "peer-cert",
-        "peer-key",
-        "peer-ca",
-        "tls-cert",
-        "tls-key",
-        "snapshot",
-        "snapshot-every",
-    ] {
+    for option in PASSED_ON {
         if let Some(value) = matches.opt_str(option) {
             pass_on.push(format!("--{option}={value}"));
         }
