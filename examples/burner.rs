@@ -233,7 +233,8 @@ impl Commands {
         }
         match Burn::parse(line).filter(|_| self.burn) {
             // Away: a thread of the executor computes, and what it returns comes back through the
-            // loop's inbox, as a callback like any other. It may find the client gone.
+            // loop's inbox, as a callback like any other. It may find the client gone. The queue for
+            // the threads has a bound: beyond it the command is refused.
             Some(burn) if burn.away => {
                 let job = move || {
                     burn.compute();

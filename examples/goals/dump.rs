@@ -9,10 +9,11 @@
 //! `schedstat`), and the bound is on p99.9: a shared machine has more ways to
 //! be late than these.
 
-use crate::servers::{Herd, Lab, Server, Start};
-use crate::table::Table;
-use crate::talk::{Client, Feeder, PATIENCE, record_id, record_number};
-use crate::{Result, talk};
+use crate::lab::herd::Herd;
+use crate::lab::servers::{Lab, Server, Start};
+use crate::lab::table::Table;
+use crate::lab::talk::{Client, Feeder, PATIENCE, record_id, record_number};
+use crate::lab::{Result, talk};
 use hdrhistogram::Histogram;
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -16,9 +16,9 @@ use herd::herd::Roster;
 use herd::server::{Callback, Loop, Node, SIGTERM};
 use herd::worlds::os::OsWorld;
 
-use crate::Result;
-use crate::servers::Lab;
-use crate::table::Table;
+use crate::lab::Result;
+use crate::lab::servers::Lab;
+use crate::lab::table::Table;
 
 const SHORT: u64 = 2_000;
 const LONG: u64 = 12_000;
@@ -60,7 +60,7 @@ fn run(lab: &Lab, observer: &str, depth: u64, requests: u64) -> Result<u64> {
         .ok_or("stdout is piped")?
         .read_exact(&mut first)?;
     let load = lab
-        .load(addr)
+        .load(addr)?
         .args(["--connections", "1", "--warmup", "0"])
         .args([
             "--depth",

@@ -11,7 +11,7 @@
 //! - `memory`: of a start, an idle connection, a million records; the first
 //!   reply after exec; wakeups of an idle herd (`memory.rs`);
 //! - `flood`: messages between five servers for one update, converged updates
-//!   a second, time to the farthest server (`flood.rs`);
+//!   a second, time to the farthest server (`lab/flood.rs`);
 //! - `dump`: what clients feel of a million records coming in or going out
 //!   (`dump.rs`).
 //!
@@ -24,28 +24,24 @@
 //! told for people to judge. Servers are pinned to one core and everything
 //! here to another. `--binary PATH` measures another herd.
 
-#[path = "../load/usage.rs"]
-mod usage;
+#[path = "../lab/mod.rs"]
+mod lab;
 
 mod dump;
 mod flood;
-mod guard;
 mod instructions;
 mod memory;
 mod probes;
-mod proxy;
-mod servers;
 mod syscalls;
-mod table;
-mod talk;
 
-use servers::Lab;
-use std::error::Error;
+use lab::servers::Lab;
+use lab::table::Table;
+use lab::{Result, guard, servers};
 use std::process::ExitCode;
-use table::Table;
+use std::time::Duration;
 
-/// Whatever went wrong, told once, at the end of `main`.
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+/// All measurements together take about a minute.
+const LIMIT: Duration = Duration::from_secs(300);
 
 type Measurement = fn(&Lab, &mut Table) -> Result<()>;
 
@@ -97,8 +93,8 @@ fn run() -> Result<bool> {
         return Err(format!("no goal is named {name:?}; there are: {names}").into());
     }
     servers::raise_descriptor_limit();
-    let lab = Lab::new(matches.opt_str("binary"))?;
-    guard::watch(lab.directory.clone())?;
+    let lab = Lab::new("goals", matches.opt_str("binary"))?.on_own_core()?;
+    guard::watch(&lab, LIMIT)?;
     let mut table = Table::default();
     warn_if_busy()?;
     table.head();

@@ -3,12 +3,12 @@
 //! Memory is `RssAnon` of `/proc/PID/status`: what the process has written
 //! to, without the pages of its binary. A megabyte is 10^6 bytes here.
 
-use crate::servers::{Herd, Lab, NAMES, Server, Start};
-use crate::table::Table;
-use crate::talk::{Client, Feeder, PATIENCE, record_id};
-use crate::usage::{Usage, field};
-use crate::{Result, flood, talk};
-use std::fs;
+use crate::lab::herd::{Herd, NAMES};
+use crate::lab::servers::{Lab, Server, Start};
+use crate::lab::table::Table;
+use crate::lab::talk::{Client, Feeder, record_id};
+use crate::lab::usage::{Memory, Usage};
+use crate::lab::{Result, flood, talk};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -26,8 +26,7 @@ pub fn measure(lab: &Lab, table: &mut Table) -> Result<()> {
 
 /// Anonymous memory in bytes.
 fn rss_anon(server: &Server) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.pid()))?;
-    Ok(field(&status, "RssAnon")? as f64 * 1024.0)
+    Ok(Memory::of(server.pid())?.anonymous as f64)
 }
 
 fn start_and_idle_connections(lab: &Lab, table: &mut Table) -> Result<()> {
@@ -92,7 +91,7 @@ fn wakeups(lab: &Lab, table: &mut Table) -> Result<()> {
         .iter()
         .map(|name| Start::new(name).run(lab, &herd))
         .collect::<Result<_>>()?;
-    wait_for_links(&herd)?;
+    herd.wait_for_links()?;
     Client::connect(servers[0].addr)?.report("first")?;
     for server in &servers {
         Client::connect(server.addr)?.wait_until_known("first")?;
@@ -113,36 +112,4 @@ fn usages(servers: &[Server]) -> Result<Vec<Usage>> {
         .iter()
         .map(|server| Ok(Usage::of(server.pid())?))
         .collect()
-}
-
-/// Waits until every server has accepted a connection of each neighbour.
-pub fn wait_for_links(herd: &Herd) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    let ports: Vec<u16> = herd.addrs.values().map(|addr| addr.port()).collect();
-    let wanted = 2 * herd.links.len();
-    loop {
-        let tcp = fs::read_to_string("/proc/net/tcp")?;
-        let up = tcp
-            .lines()
-            .filter_map(established_port)
-            .filter(|port| ports.contains(port))
-            .count();
-        if up >= wanted {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            return Err(format!("{up} of {wanted} links are up after {PATIENCE:?}").into());
-        }
-        // The kernel tells nobody about other processes' connections.
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// The local port of a line of `/proc/net/tcp`, if that connection is
-/// established: `sl local_address rem_address st ...`, in hexadecimal.
-fn established_port(line: &str) -> Option<u16> {
-    let words: Vec<&str> = line.split_ascii_whitespace().collect();
-    let (_, port) = words.get(1)?.split_once(':')?;
-    (*words.get(3)? == "01").then_some(())?;
-    u16::from_str_radix(port, 16).ok()
 }

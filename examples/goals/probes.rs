@@ -2,9 +2,10 @@
 //! listener, as a share of the throughput without; interleaved rounds, on one
 //! connection and on fifty.
 
-use crate::Result;
-use crate::servers::{Herd, Lab, Start};
-use crate::table::Table;
+use crate::lab::Result;
+use crate::lab::herd::Herd;
+use crate::lab::servers::{Lab, Start};
+use crate::lab::table::Table;
 
 const ROUNDS: usize = 5;
 const REQUESTS: &str = "60000";
@@ -47,10 +48,10 @@ pub fn measure(lab: &Lab, table: &mut Table) -> Result<()> {
 
 /// Requests a second.
 fn rate(lab: &Lab, connections: &str, options: &[&str]) -> Result<f64> {
-    let herd = Herd::new(&["Clark"], &[])?;
+    let herd = Herd::alone("Clark")?;
     let server = Start::new("Clark").pinned().args(options).run(lab, &herd)?;
     let output = lab
-        .load(server.addr)
+        .load(server.addr)?
         .args([
             "--connections",
             connections,

@@ -7,9 +7,10 @@
 //! are ready in each poll: what these bounds catch is a call too many, not a
 //! batch too small.
 
-use crate::servers::{Herd, Lab, Start};
-use crate::table::Table;
-use crate::{Result, guard};
+use crate::lab::herd::Herd;
+use crate::lab::servers::{Lab, Start};
+use crate::lab::table::Table;
+use crate::lab::{Result, guard};
 use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 
@@ -100,12 +101,12 @@ fn calls_per_request(lab: &Lab, load: &Load, journal: bool) -> Result<Counts<f64
 }
 
 fn counts(lab: &Lab, load: &Load, journal: bool, requests: u64) -> Result<Counts<u64>> {
-    let herd = Herd::new(&["Clark"], &[])?;
+    let herd = Herd::alone("Clark")?;
     let server = Start::new("Clark")
         .journal(journal)
         .straced()
         .run(lab, &herd)?;
-    let mut command = lab.load(server.addr);
+    let mut command = lab.load(server.addr)?;
     command
         .args(load.arguments)
         .args(["--warmup", "0", "--requests", &requests.to_string()])

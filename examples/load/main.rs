@@ -17,6 +17,8 @@
 
 mod exchange;
 mod swarm;
+
+#[path = "../lab/usage.rs"]
 mod usage;
 
 use getopts::{Matches, Options};

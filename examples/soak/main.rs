@@ -1,11 +1,14 @@
 //! A server among clients who do everything wrong, all at once; and one who does not.
 //!
 //! ```text
-//! cargo build --release --bins && cargo run --release --example soak -- [crowd] [readers] [storm]
+//! cargo build --release --bins --examples && cargo run --release --example soak -- [crowd] [readers] [storm]
 //! ```
 //!
 //! `--seconds N`: how long the storm lasts (default 60). Exits with 1 if a promise was broken: the
 //! well-behaved client is always answered, memory and descriptors end as they began, nothing spins.
+
+#[path = "../lab/mod.rs"]
+mod lab;
 
 mod good;
 mod rude;
@@ -20,8 +23,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server::{Server, Usage};
+use lab::guard;
+use lab::servers::{Lab, Server, raise_descriptor_limit};
+use server::Usage;
 
 /// Clients of the crowd: idle ones and slow ones.
 const CROWD: usize = 10_000;
@@ -32,6 +36,8 @@ const READERS_BYTES: usize = 10 << 20;
 const CALM: Duration = Duration::from_secs(4);
 /// A client that reads nothing is closed after 30 s without progress; and a busy machine.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// All but the storm take some three minutes.
+const OTHERS_LIMIT: Duration = Duration::from_secs(600);
 
 type Outcome = Result<(), Box<dyn Error>>;
 
@@ -62,17 +68,14 @@ fn run(arguments: &[String]) -> Outcome {
     if names.is_empty() {
         names = vec!["crowd", "readers", "storm"];
     }
-    let hard = getrlimit(Resource::Nofile).maximum;
-    let limit = Rlimit {
-        current: hard,
-        maximum: hard,
-    };
-    setrlimit(Resource::Nofile, limit)?;
+    raise_descriptor_limit();
+    let lab = Lab::new("soak", None)?;
+    guard::watch(&lab, OTHERS_LIMIT + Duration::from_secs(seconds))?;
     for name in names {
         match name {
-            "crowd" => crowd()?,
-            "readers" => readers()?,
-            _ => storm(Duration::from_secs(seconds))?,
+            "crowd" => crowd(&lab)?,
+            "readers" => readers(&lab)?,
+            _ => storm(&lab, Duration::from_secs(seconds))?,
         }
     }
     Ok(())
@@ -126,13 +129,13 @@ fn holds(what: &str, condition: bool) -> Outcome {
 /// Waits until the server has let go of all but a few descriptors, and then uses no core.
 fn settles(server: &mut Server, before: Usage) -> Outcome {
     let begun = Instant::now();
-    while server.usage()?.descriptors > before.descriptors + 2 {
+    while Usage::of(server)?.descriptors > before.descriptors + 2 {
         holds("descriptors stay open", begun.elapsed() < PATIENCE)?;
         thread::sleep(Duration::from_millis(100));
     }
-    let quiet = server.usage()?;
+    let quiet = Usage::of(server)?;
     thread::sleep(Duration::from_secs(1));
-    let used = server.usage()?.cpu - quiet.cpu;
+    let used = Usage::of(server)?.cpu - quiet.cpu;
     println!(
         "  let go of all after {:.1} s; {:.1} MB, {} descriptors; idle it uses {used:?} a second",
         begun.elapsed().as_secs_f64(),
@@ -144,21 +147,21 @@ fn settles(server: &mut Server, before: Usage) -> Outcome {
 }
 
 /// Row 11: ten thousand clients of whom most say nothing, and some very slowly.
-fn crowd() -> Outcome {
+fn crowd(lab: &Lab) -> Outcome {
     println!("crowd: {CROWD} clients, one in ten dripping a byte now and then");
-    let mut server = Server::start("crowd")?;
-    let before = server.usage()?;
-    report("alone", &calm(server.address)?);
+    let mut server = server::start(lab)?;
+    let before = Usage::of(&server)?;
+    report("alone", &calm(server.addr)?);
     let mut clients = Vec::new();
     for _ in 0..CROWD {
-        clients.push(TcpStream::connect(server.address)?);
+        clients.push(TcpStream::connect(server.addr)?);
     }
     thread::sleep(Duration::from_millis(500));
-    let idle = server.usage()?;
+    let idle = Usage::of(&server)?;
     let each = (idle.memory - before.memory) as f64 / CROWD as f64;
     println!("  memory of ours: {each:.0} bytes an idle client");
     let line = b"IAMAT drip +1-1 5\n";
-    let times = beside(server.address, || {
+    let times = beside(server.addr, || {
         let begun = Instant::now();
         for &byte in line.iter().cycle() {
             for client in clients.iter_mut().step_by(10) {
@@ -177,23 +180,23 @@ fn crowd() -> Outcome {
 }
 
 /// Row 12: a thousand who ask for ten megabytes each and read nothing.
-fn readers() -> Outcome {
+fn readers(lab: &Lab) -> Outcome {
     println!(
         "readers: {READERS} clients that ask for {} MB each and read nothing",
         READERS_BYTES >> 20
     );
-    let mut server = Server::start("readers")?;
-    let before = server.usage()?;
-    report("alone", &calm(server.address)?);
+    let mut server = server::start(lab)?;
+    let before = Usage::of(&server)?;
+    report("alone", &calm(server.addr)?);
     let question = "IAMAT deaf +34.068930-118.445127 1621464827.959498503\n".repeat(100);
     let mut clients = Vec::new();
     for _ in 0..READERS {
-        let client = TcpStream::connect(server.address)?;
+        let client = TcpStream::connect(server.addr)?;
         client.set_nonblocking(true)?;
         clients.push((client, 0));
     }
     let (mut peak, mut closed) = (before.memory, 0);
-    let times = beside(server.address, || {
+    let times = beside(server.addr, || {
         let begun = Instant::now();
         while !clients.is_empty() {
             clients.retain_mut(|(client, sent)| match client.write(question.as_bytes()) {
@@ -207,7 +210,7 @@ fn readers() -> Outcome {
                     false
                 }
             });
-            peak = peak.max(server.usage()?.memory);
+            peak = peak.max(Usage::of(&server)?.memory);
             holds("some are never closed", begun.elapsed() < PATIENCE)?;
             thread::sleep(Duration::from_millis(20));
         }
@@ -223,15 +226,15 @@ fn readers() -> Outcome {
 }
 
 /// Row 24: everything at once.
-fn storm(length: Duration) -> Outcome {
+fn storm(lab: &Lab, length: Duration) -> Outcome {
     println!(
         "storm: {} kinds of rudeness for {} s",
         rude::ALL.len(),
         length.as_secs()
     );
-    let mut server = Server::start("storm")?;
-    let address = server.address;
-    let before = server.usage()?;
+    let mut server = server::start(lab)?;
+    let address = server.addr;
+    let before = Usage::of(&server)?;
     report("alone", &calm(address)?);
     let stop = AtomicBool::new(false);
     let mut samples: Vec<Usage> = Vec::new();
@@ -244,7 +247,7 @@ fn storm(length: Duration) -> Outcome {
             let begun = Instant::now();
             while begun.elapsed() < length {
                 thread::sleep(Duration::from_secs(1));
-                samples.push(server.usage()?);
+                samples.push(Usage::of(&server)?);
             }
             Ok(())
         });

@@ -52,28 +52,24 @@ impl Link {
         }
     }
 
-    /// True while lines go through it.
-    pub fn is_up(&self) -> bool {
-        self.queue().is_some()
-    }
-
-    /// The neighbour spoke to us: if we wait to dial it, we wait no longer.
+    /// The neighbour spoke to us: it is worth dialling now.
     pub fn greeted(&self) {
         self.greeted.notify_waiters();
     }
 
     /// Queues lines; false if they have to come with the next dump.
-    pub fn push(&self, lines: &Bytes) -> bool {
+    pub fn push(&self, lines: impl FnOnce() -> Bytes) -> bool {
         let mut place = self.queue();
         let Some(queue) = place.as_mut() else {
             return false;
         };
+        let lines = lines();
         queue.unsent += lines.len();
         if queue.unsent > UNSENT_MAX {
             *place = None;
             return false;
         }
-        queue.lines.send(lines.clone()).is_ok()
+        queue.lines.send(lines).is_ok()
     }
 
     fn sent(&self, count: usize) {
@@ -92,6 +88,8 @@ pub async fn keep(server: Arc<Server>, index: usize, flavor: Flavor) {
     let link = &server.links[index];
     let mut backoff = Backoff::default();
     loop {
+        // From here on a greeting is not missed, whenever it comes.
+        let greeted = link.greeted.notified();
         if let Ok(stream) = dial(link.address).await {
             let since = Instant::now();
             // Why it ended does not matter: it is dialled again.
@@ -103,7 +101,7 @@ pub async fn keep(server: Arc<Server>, index: usize, flavor: Flavor) {
         }
         tokio::select! {
             () = sleep(backoff.next(random())) => {}
-            () = link.greeted.notified() => backoff.reset(),
+            () = greeted => backoff.reset(),
         }
     }
 }
@@ -140,7 +138,11 @@ async fn hold(
         link,
         writer,
         lines,
-        is_batched: flavor == Flavor::Tuned,
+        batch: Vec::new(),
+        batch_max: match flavor {
+            Flavor::Tuned => BATCH,
+            Flavor::CurrentThread | Flavor::MultiThread => 1,
+        },
     };
     tokio::select! {
         result = feed.run(server) => result,
@@ -155,7 +157,8 @@ struct Feed<'a> {
     link: &'a Link,
     writer: WriteHalf<'a>,
     lines: UnboundedReceiver<Bytes>,
-    is_batched: bool,
+    batch: Vec<Bytes>,
+    batch_max: usize,
 }
 
 impl Feed<'_> {
@@ -179,20 +182,14 @@ impl Feed<'_> {
 
     /// Waits for news and sends them; false when there will be no more.
     async fn send_some(&mut self) -> io::Result<bool> {
-        if self.is_batched {
-            let mut batch = Vec::new();
-            self.lines.recv_many(&mut batch, BATCH).await;
-            let lines = batch.concat();
-            self.writer.write_all(&lines).await?;
-            self.link.sent(lines.len());
-            return Ok(!lines.is_empty());
+        let count = self.lines.recv_many(&mut self.batch, self.batch_max).await;
+        match &self.batch[..] {
+            [lines] => self.writer.write_all(lines).await?,
+            batch => self.writer.write_all(&batch.concat()).await?,
         }
-        let Some(line) = self.lines.recv().await else {
-            return Ok(false);
-        };
-        self.writer.write_all(&line).await?;
-        self.link.sent(line.len());
-        Ok(true)
+        self.link.sent(self.batch.iter().map(Bytes::len).sum());
+        self.batch.clear();
+        Ok(count > 0)
     }
 }
 

@@ -71,10 +71,12 @@ impl Server {
         self.replica.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a line from a client, or from the neighbour that `peer` says once it has greeted.
+    /// Takes a line that came at `receipt` from a client, or from the neighbour that `peer` says
+    /// once it has greeted.
     pub fn take(
         &self,
         replica: &mut Replica,
+        receipt: Duration,
         peer: &mut Option<usize>,
         line: &[u8],
         output: &mut Output,
@@ -95,7 +97,7 @@ impl Server {
         let start = output.answers.len();
         match command {
             Some(Command::Iamat(report)) => {
-                match replica.iamat(report, unix_time(), &mut output.answers) {
+                match replica.iamat(report, receipt, &mut output.answers) {
                     Taken::News(_) => output.news.extend_from_slice(&output.answers[start..]),
                     Taken::Known => {}
                     Taken::TooFarAhead | Taken::TooLong | Taken::Full => invalid(line, output),
@@ -143,8 +145,9 @@ impl Server {
                 let _ = tokio::task::spawn_blocking(move || burn.compute()).await;
                 answers.extend(burn.answer());
             }
-            // No `block_in_place` around it: that would hand the worker's other tasks on, and what
-            // is to be seen here is what happens when somebody forgets it.
+            // No `block_in_place` around it: what is to be seen here is what happens when somebody
+            // forgets it. On one thread everybody waits. So they may on many: if the worker that
+            // computes is the one that polled last, the others sleep until it polls again.
             Todo::Burn(burn) => {
                 burn.compute();
                 answers.extend(burn.answer());
@@ -156,15 +159,18 @@ impl Server {
     /// Passes news on, to all neighbours but the one they came from. They leave when the tasks of
     /// the links get their turn: soon after the answer, where our own loop sends them before it.
     pub fn flood(&self, news: &[u8], origin: Option<usize>) {
-        let is_other = |(index, _): &(usize, &Link)| Some(*index) != origin;
-        let others = || self.links.iter().enumerate().filter(is_other);
-        if news.is_empty() || !others().any(|(_, link)| link.is_up()) {
+        if news.is_empty() {
             return;
         }
-        let lines = Bytes::copy_from_slice(news);
-        for (_, link) in others() {
-            if link.push(&lines) && self.journal.is_kept() {
-                for line in lines.split_inclusive(|&byte| byte == b'\n') {
+        // One copy for all links, and none if no link is up.
+        let mut copy = None;
+        let mut lines = || {
+            copy.get_or_insert_with(|| Bytes::copy_from_slice(news))
+                .clone()
+        };
+        for (index, link) in self.links.iter().enumerate() {
+            if Some(index) != origin && link.push(&mut lines) && self.journal.is_kept() {
+                for line in news.split_inclusive(|&byte| byte == b'\n') {
                     self.journal.note(&link.name, '>', line);
                 }
             }

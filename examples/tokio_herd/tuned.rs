@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
 
 use crate::listen;
-use crate::server::{Output, Server, Todo};
+use crate::server::{Output, Server, Todo, unix_time};
 
 /// Room for one read. One that does not fill it has drained the socket, and tokio knows.
 const READ: usize = 16 * 1024;
@@ -70,6 +70,8 @@ enum Pause {
     Read,
     /// The next must wait for this.
     Perform(Todo),
+    /// A neighbour has greeted: what came before was not from it.
+    Greeted,
     /// One is too long.
     End,
 }
@@ -79,10 +81,12 @@ impl Connection {
         loop {
             let at_end = self.read().await? == 0;
             loop {
+                let origin = self.peer;
                 let pause = self.take_lines(at_end);
-                self.write().await?;
+                self.write(origin).await?;
                 match pause {
                     Pause::Read => break,
+                    Pause::Greeted => {}
                     // In a box, or each idle connection would hold the room for it.
                     Pause::Perform(todo) => Box::pin(self.perform(todo)).await,
                     Pause::End => return Ok(End::Ours),
@@ -122,14 +126,17 @@ impl Connection {
         if at_end && !input.is_empty() && self.peer.is_none() {
             input.extend_from_slice(b"\n");
         }
+        let (origin, receipt) = (self.peer, unix_time());
         let mut replica = self.server.replica();
         let mut taken = 0;
         let pause = loop {
             match next_line(&input[taken..]) {
                 Next::Line(line) => {
                     taken += line.len() + 1;
-                    match self.server.take(&mut replica, &mut self.peer, line, output) {
-                        Todo::Nothing => {}
+                    let peer = &mut self.peer;
+                    match self.server.take(&mut replica, receipt, peer, line, output) {
+                        Todo::Nothing if self.peer == origin => {}
+                        Todo::Nothing => break Pause::Greeted,
                         todo => break Pause::Perform(todo),
                     }
                 }
@@ -146,11 +153,11 @@ impl Connection {
     }
 
     /// Sends what the lines brought forth.
-    async fn write(&mut self) -> io::Result<()> {
+    async fn write(&mut self, origin: Option<usize>) -> io::Result<()> {
         let Some(Buffers { output, .. }) = self.buffers.as_deref_mut() else {
             return Ok(());
         };
-        self.server.flood(&output.news, self.peer);
+        self.server.flood(&output.news, origin);
         output.news.clear();
         if !output.answers.is_empty() {
             // A client that does not read stops here, and is not read from meanwhile.

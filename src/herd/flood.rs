@@ -128,5 +128,5 @@ impl Replica {
 
 fn is_ahead(report: &Report<'_>, limit: Duration) -> bool {
     let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
-    report.time.scaled(9).is_none_or(|nanos| nanos > limit)
+    report.time.billionths() > limit
 }

@@ -1,7 +1,5 @@
 //! Positions as ISO 6709 writes them: latitude then longitude in decimal degrees. Pure.
 
-use super::time::Decimal;
-
 /// A position as it was written, for example `+34.068930-118.445127`. Checked once, copied by the
 /// byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,8 +8,9 @@ pub struct Position<'a>(&'a [u8]);
 impl<'a> Position<'a> {
     /// Sign, digits, perhaps a point and digits, twice; −90 to 90 and −180 to 180, ends included.
     pub fn parse(text: &'a [u8]) -> Option<Position<'a>> {
-        let (latitude, longitude) = halves(text);
-        (in_range(latitude, 90) && in_range(longitude, 180)).then_some(Position(text))
+        let longitude = behind_degrees(text, 90)?;
+        let rest = behind_degrees(longitude, 180)?;
+        rest.is_empty().then_some(Position(text))
     }
 
     /// A position that was checked when it was stored.
@@ -50,17 +49,35 @@ fn is_sign(byte: u8) -> bool {
     matches!(byte, b'+' | b'-')
 }
 
-fn in_range(text: &[u8], limit: u64) -> bool {
-    let [sign, number @ ..] = text else {
-        return false;
+/// What follows a sign, digits, perhaps a point and digits: degrees of at most `limit`.
+#[inline]
+fn behind_degrees(text: &[u8], limit: u32) -> Option<&[u8]> {
+    let [b'+' | b'-', text @ ..] = text else {
+        return None;
     };
-    let Some(number) = Decimal::parse(number).filter(|_| is_sign(*sign)) else {
-        return false;
-    };
-    match number.scaled(0) {
-        Some(whole) => whole < limit || (whole == limit && number.fraction().is_empty()),
-        None => false,
+    let mut rest = text;
+    let mut whole = 0;
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        whole = whole * 10 + u32::from(digit - b'0');
+        if whole > limit {
+            return None;
+        }
+        rest = behind;
     }
+    if rest.len() == text.len() {
+        return None;
+    }
+    let [b'.', fraction @ ..] = rest else {
+        return Some(rest);
+    };
+    let mut rest = fraction;
+    let mut beyond = false;
+    while let [digit @ b'0'..=b'9', behind @ ..] = rest {
+        beyond |= *digit != b'0';
+        rest = behind;
+    }
+    let within = rest.len() < fraction.len() && !(beyond && whole == limit);
+    within.then_some(rest)
 }
 
 #[cfg(test)]

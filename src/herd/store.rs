@@ -48,10 +48,22 @@ pub enum Source {
     Server,
 }
 
-/// One allocation a client: its AT line. `next` chains records whose ids share a hash.
+/// One allocation a client: its AT line.
 struct Record {
     line: Box<[u8]>,
+    /// Where the client's id begins in it.
+    id: u32,
+    /// The next record of those whose ids share a hash.
     next: u32,
+    /// [`billionths`](super::time::Decimal::billionths) of the report's time: nearly all that comes is decided by it.
+    billionths: u64,
+}
+
+impl Record {
+    fn is_of(&self, id: &[u8]) -> bool {
+        let said = self.line[self.id as usize..].strip_prefix(id);
+        said.is_some_and(|behind| behind.first() == Some(&b' '))
+    }
 }
 
 /// The table. Records never move and never go: a position names one client for ever, and a dump
@@ -122,22 +134,38 @@ impl Store {
 
     /// Where the record of a client stands.
     pub fn find(&self, id: &[u8]) -> Option<u32> {
-        self.find_hashed(id, self.hasher.hash_one(id))
+        self.find_hashed(id, self.hash(id))
     }
 
     /// Joins a report into the table. `line` is `at` as [`At::write`] writes it.
     pub fn offer(&mut self, at: &At<'_>, line: &[u8], source: Source) -> Offer {
-        let hash = self.hasher.hash_one(at.report.id);
+        let hash = self.hash(at.report.id);
         let Some(position) = self.find_hashed(at.report.id, hash) else {
-            return self.insert(hash, line);
+            return self.insert(hash, at, line);
         };
         match self.is_news(position, at, source) {
-            true => self.replace(position, line),
+            true => self.replace(position, at, line),
             false => Offer::Known(position),
         }
     }
 
+    fn hash(&self, id: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(id);
+        hasher.finish()
+    }
+
     fn is_news(&self, position: u32, at: &At<'_>, source: Source) -> bool {
+        let known = self.records[position as usize].billionths;
+        match at.report.time.billionths().cmp(&known) {
+            Ordering::Greater => true,
+            Ordering::Less => false,
+            Ordering::Equal => self.wins_tie(position, at, source),
+        }
+    }
+
+    #[cold]
+    fn wins_tie(&self, position: u32, at: &At<'_>, source: Source) -> bool {
         let Some(stored) = self.at(position) else {
             return true;
         };
@@ -155,7 +183,7 @@ impl Store {
     fn find_hashed(&self, id: &[u8], hash: u64) -> Option<u32> {
         let mut position = *self.index[shard(hash)].get(&hash)?;
         while let Some(record) = self.records.get(position as usize) {
-            if id_of(&record.line) == id {
+            if record.is_of(id) {
                 return Some(position);
             }
             position = record.next;
@@ -163,7 +191,7 @@ impl Store {
         None
     }
 
-    fn insert(&mut self, hash: u64, line: &[u8]) -> Offer {
+    fn insert(&mut self, hash: u64, at: &At<'_>, line: &[u8]) -> Offer {
         if self.records.len() >= self.records_max || self.bytes + line.len() > self.bytes_max {
             return Offer::Full;
         }
@@ -175,19 +203,24 @@ impl Store {
         self.kept += 1;
         self.records.push(Record {
             line: line.into(),
+            id: at.id_offset() as u32,
             next,
+            billionths: at.report.time.billionths(),
         });
         Offer::Kept(position)
     }
 
-    fn replace(&mut self, position: u32, line: &[u8]) -> Offer {
-        let stored = &mut self.records[position as usize].line;
+    fn replace(&mut self, position: u32, at: &At<'_>, line: &[u8]) -> Offer {
+        let record = &mut self.records[position as usize];
+        let stored = &mut record.line;
         let bytes = self.bytes - stored.len() + line.len();
         if bytes > self.bytes_max {
             return Offer::Full;
         }
         self.bytes = bytes;
         self.kept += 1;
+        record.id = at.id_offset() as u32;
+        record.billionths = at.report.time.billionths();
         if stored.len() == line.len() {
             stored.copy_from_slice(line);
         } else {
@@ -200,11 +233,6 @@ impl Store {
 fn shard(hash: u64) -> usize {
     // The maps use the top and the lowest bits themselves.
     (hash >> 32) as usize % SHARDS
-}
-
-/// The client id of an AT line: its fourth field.
-fn id_of(line: &[u8]) -> &[u8] {
-    line.split(|&byte| byte == b' ').nth(3).unwrap_or_default()
 }
 
 /// Passes a hash through: the key is one already.
@@ -314,10 +342,9 @@ mod tests {
         let mut store = store(10, 1000);
         for (position, id) in ["a", "b", "c"].into_iter().enumerate() {
             let line = format!("AT B +1 {id} +1-1 5\n");
-            assert_eq!(
-                store.insert(42, line.as_bytes()),
-                Offer::Kept(position as u32)
-            );
+            let at = At::stored(line.as_bytes()).expect("an AT line");
+            let offered = store.insert(42, &at, line.as_bytes());
+            assert_eq!(offered, Offer::Kept(position as u32));
         }
         for (position, id) in ["a", "b", "c"].into_iter().enumerate() {
             assert_eq!(store.find_hashed(id.as_bytes(), 42), Some(position as u32));

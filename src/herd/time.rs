@@ -4,6 +4,8 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
+use crate::scan;
+
 /// A non-negative decimal number as it was written: `1621464827.959498503`. Any number of digits,
 /// compared by value and copied by the byte.
 #[derive(Clone, Copy, Debug)]
@@ -11,16 +13,18 @@ pub struct Decimal<'a> {
     text: &'a [u8],
     integer: &'a [u8],
     fraction: &'a [u8],
+    /// Billionths, further digits cut off; the highest number for all that is beyond it. Most
+    /// questions are answered by this alone.
+    billionths: u64,
 }
 
 impl<'a> Decimal<'a> {
     /// Digits, perhaps a point and digits: no sign, no exponent, no bare point.
     pub fn parse(text: &'a [u8]) -> Option<Decimal<'a>> {
-        let integer_len = text.iter().take_while(|b| b.is_ascii_digit()).count();
-        let (integer, rest) = text.split_at(integer_len);
+        let (integer, rest) = text.split_at(scan::digits(text));
         let fraction = match rest {
             [] => rest,
-            [b'.', digits @ ..] if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+            [b'.', digits @ ..] if !digits.is_empty() && scan::digits(digits) == digits.len() => {
                 digits
             }
             _ => return None,
@@ -28,10 +32,12 @@ impl<'a> Decimal<'a> {
         if integer.is_empty() {
             return None;
         }
+        let (integer, fraction) = (trim_start(integer), trim_end(fraction));
         Some(Decimal {
             text,
-            integer: trim_start(integer),
-            fraction: trim_end(fraction),
+            integer,
+            fraction,
+            billionths: scaled(integer, fraction, 9).unwrap_or(u64::MAX),
         })
     }
 
@@ -40,28 +46,56 @@ impl<'a> Decimal<'a> {
         self.text
     }
 
-    /// Digits after the point, without trailing zeros.
-    pub fn fraction(&self) -> &'a [u8] {
-        self.fraction
+    /// The value in billionths, further digits cut off; of all that is beyond it, the highest `u64`.
+    pub fn billionths(&self) -> u64 {
+        self.billionths
     }
 
     /// The value in units of 10^-`places`, further digits cut off; `None` beyond `u64`.
     pub fn scaled(&self, places: usize) -> Option<u64> {
-        let fraction = self.fraction.iter().copied();
-        let places = fraction.chain(std::iter::repeat(b'0')).take(places);
-        self.integer
-            .iter()
-            .copied()
-            .chain(places)
-            .try_fold(0u64, |value, digit| {
-                value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-            })
+        scaled(self.integer, self.fraction, places)
     }
+}
+
+/// So many digits always fit.
+const U64_DIGITS: usize = 19;
+
+/// Powers of ten.
+const TENS: [u64; U64_DIGITS + 1] = {
+    let mut tens = [1; U64_DIGITS + 1];
+    let mut power = 1;
+    while power <= U64_DIGITS {
+        tens[power] = tens[power - 1] * 10;
+        power += 1;
+    }
+    tens
+};
+
+#[inline]
+fn scaled(integer: &[u8], fraction: &[u8], places: usize) -> Option<u64> {
+    let fraction = &fraction[..fraction.len().min(places)];
+    if integer.len() + places > U64_DIGITS {
+        return scaled_large(integer, fraction, places);
+    }
+    let integer = scan::number(integer) * TENS[places];
+    Some(integer + scan::number(fraction) * TENS[places - fraction.len()])
+}
+
+/// The same for what may not fit.
+#[cold]
+fn scaled_large(integer: &[u8], fraction: &[u8], places: usize) -> Option<u64> {
+    let fraction = fraction.iter().copied().chain(std::iter::repeat(b'0'));
+    let mut digits = integer.iter().copied().chain(fraction.take(places));
+    digits.try_fold(0u64, |value, digit| {
+        value.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
+    })
 }
 
 impl Ord for Decimal<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
-        (self.integer.len().cmp(&other.integer.len()))
+        // Where the billionths differ, they are in the numbers' order.
+        (self.billionths.cmp(&other.billionths))
+            .then_with(|| self.integer.len().cmp(&other.integer.len()))
             .then_with(|| self.integer.cmp(other.integer))
             .then_with(|| self.fraction.cmp(other.fraction))
     }
@@ -100,20 +134,23 @@ const NANOS: u64 = 1_000_000_000;
 /// Appends `receipt - sent` in seconds: always a sign, exactly nine decimals. Digits of `sent`
 /// beyond the ninth decimal are cut off before subtracting.
 pub fn write_skew(out: &mut Vec<u8>, receipt: Duration, sent: Decimal<'_>) {
-    let Some(sent_nanos) = sent.scaled(9) else {
+    let sent_nanos = sent.billionths;
+    if sent_nanos == u64::MAX {
         return write_far_skew(out, receipt, sent);
-    };
+    }
     // Fits: a u64 of nanoseconds each way.
     let receipt_nanos = u64::try_from(receipt.as_nanos()).unwrap_or(u64::MAX);
-    out.push(if receipt_nanos < sent_nanos {
+    let sign = if receipt_nanos < sent_nanos {
         b'-'
     } else {
         b'+'
-    });
+    };
     let nanos = receipt_nanos.abs_diff(sent_nanos);
+    out.push(sign);
     write_integer(out, nanos / NANOS);
-    out.push(b'.');
-    write_padded(out, nanos % NANOS, 9);
+    let first = b'0' + (nanos % NANOS / 100_000_000) as u8;
+    out.extend_from_slice(&[b'.', first]);
+    out.extend_from_slice(&scan::last_eight_digits(nanos));
 }
 
 /// The same for a time beyond the year 2554: digit by digit, as at school.
@@ -148,6 +185,9 @@ fn write_far_skew(out: &mut Vec<u8>, receipt: Duration, sent: Decimal<'_>) {
 
 /// Appends `value` in decimal.
 pub fn write_integer(out: &mut Vec<u8>, value: u64) {
+    if value < 10 {
+        return out.push(b'0' + value as u8);
+    }
     let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
     write_padded(out, value, digits);
 }

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::geo::Position;
 use super::time::Decimal;
+use crate::scan;
 
 /// The longest client id, in bytes.
 pub const ID_MAX: usize = 4096;
@@ -76,6 +77,11 @@ impl<'a> At<'a> {
         })
     }
 
+    /// Where the client's id stands in the line that [`At::write`] makes.
+    pub fn id_offset(&self) -> usize {
+        "AT ".len() + self.server.len() + 1 + self.skew.len() + 1
+    }
+
     /// The total order of the herd's table: of two reports of one client the greater wins, on
     /// every server. By time, server, position, skew, whole line; and of two lines that agree in
     /// the first four, only the way the time is written can differ.
@@ -112,33 +118,51 @@ impl<'a> At<'a> {
 
 /// Exactly the six bytes that separate fields. (Python's split takes FS, GS and NBSP as well.)
 pub fn is_white_space(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c)
+    const BITS: u64 = 1 << b' ' | 1 << b'\t' | 1 << b'\r' | 1 << b'\n' | 1 << 0x0b | 1 << 0x0c;
+    byte <= b' ' && BITS >> byte & 1 == 1
+}
+
+/// The most fields that a command has: AT and its five.
+const FIELDS_MAX: usize = 6;
+
+/// Splits a line at its white space. `None`: there are more fields than any command has.
+fn split<'a>(line: &'a [u8], fields: &mut [&'a [u8]; FIELDS_MAX]) -> Option<usize> {
+    let mut count = 0;
+    let mut at = 0;
+    while let Some(&byte) = line.get(at) {
+        if is_white_space(byte) {
+            at += 1;
+            continue;
+        }
+        let start = at;
+        at = loop {
+            match scan::space_or_below(&line[at..]) {
+                None => break line.len(),
+                Some(found) if is_white_space(line[at + found]) => break at + found,
+                // Another control byte is one of the field's.
+                Some(found) => at += found + 1,
+            }
+        };
+        *fields.get_mut(count)? = &line[start..at];
+        count += 1;
+    }
+    Some(count)
 }
 
 impl<'a> Command<'a> {
     /// Reads a line without its LF. `None`: the command is invalid.
     pub fn parse(line: &'a [u8]) -> Option<Command<'a>> {
-        let mut fields = line
-            .split(|&byte| is_white_space(byte))
-            .filter(|field| !field.is_empty());
-        let word = fields.next()?;
-        let mut arguments = [&b""[..]; 5];
-        let mut count = 0;
-        for field in fields {
-            *arguments.get_mut(count)? = field;
-            count += 1;
-        }
-        match (word, &arguments[..count]) {
-            (b"IAMAT", [id, position, time]) => Some(Command::Iamat(report(id, position, time)?)),
-            (b"WHATSAT", [id, radius, bound]) => {
-                Some(Command::Whatsat(question(id, radius, bound)?))
-            }
-            (b"AT", [server, skew, id, position, time]) => Some(Command::At(At {
+        let mut fields = [&b""[..]; FIELDS_MAX];
+        let count = split(line, &mut fields)?;
+        match fields[..count] {
+            [b"IAMAT", id, position, time] => Some(Command::Iamat(report(id, position, time)?)),
+            [b"WHATSAT", id, radius, bound] => Some(Command::Whatsat(question(id, radius, bound)?)),
+            [b"AT", server, skew, id, position, time] => Some(Command::At(At {
                 server,
-                skew: is_skew(skew).then_some(*skew)?,
+                skew: is_skew(skew).then_some(skew)?,
                 report: report(id, position, time)?,
             })),
-            (b"PEER", [name]) => Some(Command::Peer(name)),
+            [b"PEER", name] => Some(Command::Peer(name)),
             _ => None,
         }
     }

@@ -1,7 +1,5 @@
 //! Lines out of bytes that arrive in any pieces. Pure. (asyncio: streams.StreamReader.)
 
-use std::io::BufRead;
-
 /// The longest line, its LF not counted. (asyncio: streams' `_DEFAULT_LIMIT`.)
 pub const LINE_MAX: usize = 64 * 1024;
 
@@ -19,12 +17,10 @@ pub enum Next<'a> {
 /// Looks for a line at the front of `input`.
 pub fn next_line(input: &[u8]) -> Next<'_> {
     let window = &input[..input.len().min(LINE_MAX + 1)];
-    // The standard library's fast byte search is reachable through BufRead alone.
-    let length = (&mut &*window).skip_until(b'\n').unwrap_or(0);
-    match window[..length].split_last() {
-        Some((b'\n', line)) => Next::Line(line),
-        _ if window.len() > LINE_MAX => Next::TooLong,
-        _ => Next::Partial,
+    match memchr::memchr(b'\n', window) {
+        Some(end) => Next::Line(&window[..end]),
+        None if window.len() > LINE_MAX => Next::TooLong,
+        None => Next::Partial,
     }
 }
 

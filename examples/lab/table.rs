@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! table.at_most("system calls a request, C1 P1", 3.05, 3.02);
-//! table.told("updates a second", "121000");
+//! table.told("updates a second", 121_000.0);
 //! ```
 
 /// Prints rows and remembers the goals missed.

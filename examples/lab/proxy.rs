@@ -8,9 +8,9 @@
 //! let passed = proxies.wait_for_updates(8_000);
 //! ```
 
-use crate::Result;
-use crate::servers::Herd;
-use crate::talk::PATIENCE;
+use super::Result;
+use super::herd::Herd;
+use super::talk::PATIENCE;
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

@@ -8,7 +8,7 @@
 //! client.wait_until_known(&record_id(999_999))?;    // WHATSAT
 //! ```
 
-use crate::Result;
+use super::Result;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

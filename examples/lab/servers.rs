@@ -1,45 +1,73 @@
-//! Real servers in a directory of their own: herd files with free ports,
-//! processes that die with their handle, cores to pin them to.
+//! Real servers in a directory of their own: ours or a peer's, pinned or not;
+//! processes that die with their handle.
 //!
 //! ```text
+//! let lab = Lab::new("goals", None)?;
 //! let herd = Herd::standard()?;
 //! let clark = Start::new("Clark").pinned().run(&lab, &herd)?;
-//! let client = Client::connect(clark.addr)?;
+//! let node = Program::new("Node", ["node", "/where/it/is/herd.mjs"]);
+//! let bona = Start::new("Bona").program(&node).run(&lab, &herd)?;
+//! let client = Client::connect(bona.addr)?;
 //! ```
 
-use crate::{Result, guard};
-use serde_json::json;
-use std::collections::HashMap;
+use super::herd::Herd;
+use super::talk::PATIENCE;
+use super::{Result, guard};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{BufReader, Read};
+use std::net::SocketAddr;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
-/// The course's five servers, and who talks to whom.
-pub const NAMES: [&str; 5] = ["Bailey", "Bona", "Campbell", "Clark", "Jaquez"];
-pub const LINKS: [(&str, &str); 6] = [
-    ("Clark", "Jaquez"),
-    ("Clark", "Bona"),
-    ("Campbell", "Bailey"),
-    ("Campbell", "Bona"),
-    ("Campbell", "Jaquez"),
-    ("Bona", "Bailey"),
-];
+/// A herd server in some language. Its command line is `argv NAME --herd FILE
+/// --log FILE|none ...`, and its first line on stdout, once it listens, `NAME
+/// listens on HOST:PORT`.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// What reports call it.
+    pub name: String,
+    /// The words before the server's name. It runs in the lab's directory:
+    /// paths are absolute.
+    pub argv: Vec<OsString>,
+    /// Variables added to our environment.
+    pub env: Vec<(OsString, OsString)>,
+}
+
+impl Program {
+    pub fn new<W: Into<OsString>>(name: &str, argv: impl IntoIterator<Item = W>) -> Program {
+        Program {
+            name: name.to_string(),
+            argv: argv.into_iter().map(Into::into).collect(),
+            env: Vec::new(),
+        }
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Program {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+}
 
 /// Where to find and how to place what is measured.
 pub struct Lab {
-    herd: PathBuf,
-    load: PathBuf,
+    /// Our server, which `Start` starts unless it is told another.
+    pub ours: Program,
+    /// Where cargo puts examples.
+    examples: PathBuf,
     /// Removed at the end, with the herd files and journals in it.
     pub directory: PathBuf,
-    /// The servers' core, if there are two.
+    /// The servers' core, once we have gone to another.
     core: Option<String>,
 }
 
 impl Lab {
-    /// Finds the binaries and moves this process to a core of its own.
-    pub fn new(binary: Option<String>) -> Result<Lab> {
+    /// A lab of the program `name`, with our release binary or another.
+    pub fn new(name: &str, binary: Option<String>) -> Result<Lab> {
         let examples = std::env::current_exe()?
             .parent()
             .map(Path::to_path_buf)
@@ -48,39 +76,47 @@ impl Lab {
             Some(path) => std::path::absolute(path)?,
             None => examples.with_file_name("herd"),
         };
-        let load = examples.join("load");
-        for needed in [&herd, &load] {
-            if !needed.exists() {
-                return Err(format!(
-                    "{} is missing: cargo build --release --bins --examples",
-                    needed.display()
-                )
-                .into());
-            }
-        }
-        let cores = allowed_cores()?;
-        let core = match cores.as_slice() {
-            [servers, ours, ..] => {
-                pin_ourselves(ours)?;
-                Some(servers.clone())
-            }
-            _ => None,
-        };
-        let directory = std::env::temp_dir().join(format!("herd-goals-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("herd-{name}-{}", std::process::id()));
         fs::create_dir(&directory)?;
         Ok(Lab {
-            herd,
-            load,
+            ours: Program::new("herd", [existing(herd)?]),
+            examples,
             directory,
-            core,
+            core: None,
         })
     }
 
+    /// Moves this process to a core of its own, if there are two: pinned
+    /// servers get the other.
+    pub fn on_own_core(mut self) -> Result<Lab> {
+        if let [servers, ours, ..] = allowed_cores()?.as_slice() {
+            pin_ourselves(ours)?;
+            self.core = Some(servers.clone());
+        }
+        Ok(self)
+    }
+
+    /// Another example, beside the one that runs.
+    pub fn example(&self, name: &str) -> Result<PathBuf> {
+        existing(self.examples.join(name))
+    }
+
     /// A command that runs the load generator against `addr`.
-    pub fn load(&self, addr: SocketAddr) -> Command {
-        let mut command = Command::new(&self.load);
+    pub fn load(&self, addr: SocketAddr) -> Result<Command> {
+        let mut command = Command::new(self.example("load")?);
         command.arg("--addr").arg(addr.to_string());
-        command
+        Ok(command)
+    }
+}
+
+fn existing(program: PathBuf) -> Result<PathBuf> {
+    match program.exists() {
+        true => Ok(program),
+        false => Err(format!(
+            "{} is missing: cargo build --release --bins --examples",
+            program.display()
+        )
+        .into()),
     }
 }
 
@@ -128,58 +164,10 @@ pub fn raise_descriptor_limit() {
     let _ = setrlimit(Resource::Nofile, limit);
 }
 
-/// What a herd file says.
-#[derive(Clone, Default)]
-pub struct Herd {
-    pub addrs: HashMap<String, SocketAddr>,
-    pub links: Vec<(String, String)>,
-}
-
-impl Herd {
-    /// A herd on free ports. They are all bound before the first is let go,
-    /// so no two are the same.
-    pub fn new(names: &[&str], links: &[(&str, &str)]) -> Result<Herd> {
-        let listeners: Vec<TcpListener> = names
-            .iter()
-            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .collect::<std::io::Result<_>>()?;
-        let mut herd = Herd::default();
-        for (name, listener) in names.iter().zip(&listeners) {
-            herd.addrs.insert(name.to_string(), listener.local_addr()?);
-        }
-        for &(one, other) in links {
-            herd.link(one, other);
-        }
-        Ok(herd)
-    }
-
-    /// The five of the course.
-    pub fn standard() -> Result<Herd> {
-        Herd::new(&NAMES, &LINKS)
-    }
-
-    pub fn link(&mut self, one: &str, other: &str) {
-        self.links.push((one.to_string(), other.to_string()));
-    }
-
-    pub fn addr(&self, name: &str) -> SocketAddr {
-        self.addrs[name]
-    }
-
-    fn save(&self, path: &Path) -> std::io::Result<()> {
-        let servers: HashMap<_, _> = self
-            .addrs
-            .iter()
-            .map(|(name, addr)| (name, addr.to_string()))
-            .collect();
-        let file = json!({ "servers": servers, "links": self.links });
-        fs::write(path, file.to_string())
-    }
-}
-
 /// How to start one server.
 pub struct Start<'a> {
     name: &'a str,
+    program: Option<&'a Program>,
     pinned: bool,
     journal: bool,
     straced: bool,
@@ -187,15 +175,22 @@ pub struct Start<'a> {
 }
 
 impl<'a> Start<'a> {
-    /// Without a journal, wherever the scheduler likes.
+    /// Ours, without a journal, wherever the scheduler likes.
     pub fn new(name: &'a str) -> Start<'a> {
         Start {
             name,
+            program: None,
             pinned: false,
             journal: false,
             straced: false,
             args: &[],
         }
+    }
+
+    /// Of this program instead of ours.
+    pub fn program(mut self, program: &'a Program) -> Self {
+        self.program = Some(program);
+        self
     }
 
     /// On the servers' core, away from us.
@@ -227,7 +222,9 @@ impl<'a> Start<'a> {
         let file = |ending| lab.directory.join(format!("{}.{ending}", self.name));
         let herd_file = file("json");
         herd.save(&herd_file)?;
-        let mut command = self.under(lab);
+        let program = self.program.unwrap_or(&lab.ours);
+        let mut command = self.under(lab, program)?;
+        command.envs(program.env.iter().map(|(name, value)| (name, value)));
         command.arg(self.name).arg("--herd").arg(herd_file);
         command.args(self.args);
         match self.journal {
@@ -244,6 +241,8 @@ impl<'a> Start<'a> {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(stderr)
+            // A group of its own: whom it starts can be killed with it.
+            .process_group(0)
             .spawn()
             .map_err(|e| format!("cannot run {:?}: {e}", command.get_program()))?;
         guard::enter(child.id());
@@ -251,29 +250,29 @@ impl<'a> Start<'a> {
             child,
             name: self.name.to_string(),
             addr: herd.addr(self.name),
-            killed: false,
+            end_told: false,
             stderr: file("err"),
             stdout: None,
         };
         server.listening()
     }
 
-    /// The binary, under the programs that pin and trace it.
-    fn under(&self, lab: &Lab) -> Command {
-        let mut words: Vec<&str> = Vec::new();
+    /// The program, under those that pin and trace it.
+    fn under(&self, lab: &Lab, program: &Program) -> Result<Command> {
+        let mut words: Vec<OsString> = Vec::new();
         if let (true, Some(core)) = (self.pinned, &lab.core) {
-            words.extend(["taskset", "--cpu-list", core]);
+            words.extend(["taskset", "--cpu-list", core].map(OsString::from));
         }
         if self.straced {
             // The tracer as a grandchild: the child is the server itself.
-            words.extend(["strace", "--daemonize", "--follow-forks", "--summary-only"]);
+            let tracer = ["strace", "--daemonize", "--follow-forks", "--summary-only"];
+            words.extend(tracer.map(OsString::from));
         }
-        let Some((program, arguments)) = words.split_first() else {
-            return Command::new(&lab.herd);
-        };
-        let mut command = Command::new(program);
-        command.args(arguments).arg(&lab.herd);
-        command
+        words.extend(program.argv.iter().cloned());
+        let (first, rest) = words.split_first().ok_or("a program without words")?;
+        let mut command = Command::new(first);
+        command.args(rest);
+        Ok(command)
     }
 }
 
@@ -282,26 +281,23 @@ pub struct Server {
     child: Child,
     pub name: String,
     pub addr: SocketAddr,
-    /// By us, not by itself.
-    killed: bool,
+    /// An error has already said that it ended.
+    end_told: bool,
     /// The file with its complaints.
     stderr: PathBuf,
     /// Held open: a server may print more.
-    stdout: Option<BufReader<ChildStdout>>,
+    stdout: Option<ChildStdout>,
 }
 
 impl Server {
     /// Waits for the line that says so.
     fn listening(mut self) -> Result<Server> {
-        let mut stdout = BufReader::new(self.child.stdout.take().expect("stdout is piped"));
-        let mut line = String::new();
-        stdout.read_line(&mut line)?;
+        let mut stdout = self.child.stdout.take().ok_or("stdout is piped")?;
+        let line = first_line(&mut stdout)?;
         self.stdout = Some(stdout);
         let expected = format!("{} listens on {}", self.name, self.addr);
-        if line.trim_end() != expected {
-            self.child.kill()?;
-            self.child.wait()?;
-            self.killed = true;
+        if line != expected {
+            self.end_told = true;
             let said = fs::read_to_string(&self.stderr).unwrap_or_default();
             return Err(format!("expected {expected:?} on stdout, got {line:?}\n{said}").into());
         }
@@ -312,12 +308,17 @@ impl Server {
         self.child.id()
     }
 
+    /// False if it has ended by itself.
+    pub fn is_alive(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Kills the server and returns what its tracer then has to say.
     pub fn traced(mut self) -> Result<String> {
         let mut summary = String::new();
         let stderr = self.child.stderr.take().ok_or("it is not traced")?;
+        // It alone: the tracer is of its group.
         self.child.kill()?;
-        self.killed = true;
         // Ends when the tracer, too, has closed it.
         BufReader::new(stderr).read_to_string(&mut summary)?;
         Ok(summary)
@@ -326,12 +327,35 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let (false, Ok(Some(status))) = (self.killed, self.child.try_wait()) {
+        guard::kill_group(self.child.id());
+        let by_us = |status: &ExitStatus| status.signal() == Some(Signal::KILL.as_raw());
+        if let Ok(status) = self.child.wait()
+            && !by_us(&status)
+            && !self.end_told
+        {
             let said = fs::read_to_string(&self.stderr).unwrap_or_default();
             eprintln!("{} ended by itself, {status}:\n{said}", self.name);
         }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         guard::leave(self.child.id());
     }
+}
+
+/// The first line, without its LF; what there is of it if it does not come.
+fn first_line(stdout: &mut ChildStdout) -> Result<String> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut line = Vec::new();
+    while !line.ends_with(b"\n") {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let mut ready = [PollFd::new(stdout, PollFlags::IN)];
+        if poll(&mut ready, Some(&Timespec::try_from(left)?))? == 0 {
+            break;
+        }
+        // Byte by byte: what follows is not ours.
+        let mut byte = [0];
+        if stdout.read(&mut byte)? == 0 {
+            break;
+        }
+        line.extend(byte);
+    }
+    Ok(String::from_utf8_lossy(&line).trim_end().to_string())
 }
