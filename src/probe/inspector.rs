@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::http::{self, Refusal, Request};
-use crate::event_loop::{self, Application, EventLoop, Readiness, Token};
+use crate::event_loop::{self, Application, EventLoop, Readiness, Token, World};
 use crate::net::{Accepted, Network, Read, Transport, accept};
 use crate::worlds::os::{Listener, OsStream, OsWorld};
 
