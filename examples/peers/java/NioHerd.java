@@ -34,6 +34,11 @@ public final class NioHerd implements Executor {
     private static final int BUFFERS_MAX = 1024;
     private static final int BUFFER_KEPT_MAX = 64 * 1024;
 
+    /** What a connection or a link does. */
+    interface Action {
+        void run() throws IOException;
+    }
+
     final Server server;
     /** For whoever reads. What is left in it afterwards, each puts aside. */
     final Input input = Input.shared();
@@ -84,8 +89,11 @@ public final class NioHerd implements Executor {
     }
 
     private void handle(SelectionKey key) {
-        NioHandler handler = (NioHandler) key.attachment();
-        attempt(handler, () -> handler.ready(key));
+        // Something before it in this turn may have closed its channel.
+        if (key.isValid()) {
+            NioHandler handler = (NioHandler) key.attachment();
+            attempt(handler, () -> handler.ready(key));
+        }
         if (turnInput > TURN_INPUT_MAX) {
             finishTurn();
         }
@@ -126,10 +134,6 @@ public final class NioHerd implements Executor {
 
     void executeIn(long millis, Runnable task) {
         CompletableFuture.delayedExecutor(millis, TimeUnit.MILLISECONDS, this).execute(task);
-    }
-
-    interface Action {
-        void run() throws IOException;
     }
 
     /** What goes wrong concerns this handler alone. */

@@ -1,113 +1,102 @@
-"""What both Python herds share: the command line, the herd file, the journal, the back-off."""
+"""What the two herds share: all of a server but its sockets."""
 
-import argparse
-import json
+import abc
+import asyncio
 import random
-import time
-from typing import Dict, IO, List, NamedTuple, Optional, Tuple
+import signal
+from typing import Callable, Optional
 
-COURSE = {
-    "servers": {
-        name: "127.0.0.1:%d" % (10000 + index)
-        for index, name in enumerate(["Bailey", "Bona", "Campbell", "Clark", "Jaquez"])
-    },
-    "links": [
-        ["Clark", "Jaquez"],
-        ["Clark", "Bona"],
-        ["Campbell", "Bailey"],
-        ["Campbell", "Bona"],
-        ["Campbell", "Jaquez"],
-        ["Bona", "Bailey"],
-    ],
-}
+from burn import Burner
+from journal import Journal
+from options import Options, parse
+from places import Places
+from table import Table
 
+#: Connections that may wait to be accepted.
+BACKLOG = 4096
+CONNECT_DEADLINE = 3.0
+#: A link that was up for so long is dialled again without back-off.
+BACKOFF_FORGIVEN = 10.0
 #: Above this many unsent bytes a link is cut: the whole table follows when it is dialled again.
 LINK_UNSENT_MAX = 4 << 20
-
-Address = Tuple[str, int]
-
-
-class Options(NamedTuple):
-    name: str
-    servers: Dict[str, Address]
-    neighbours: List[str]
-    places_url: Optional[str]
-    ca_file: Optional[str]
-    log: Optional[str]
-    uvloop: bool
-
-    @property
-    def address(self) -> Address:
-        return self.servers[self.name]
+#: How long a client may go on talking after our end. To close with unread input would reset the
+#: connection, and the reset can destroy the last answer on its way.
+LINGER = 1.0
 
 
-def options(description: str) -> Options:
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("name")
-    parser.add_argument("--herd", help="the herd file, as JSON")
-    parser.add_argument("--places-url", help="who answers WHATSAT")
-    parser.add_argument("--ca-file", help="one more root for it, in PEM")
-    parser.add_argument("--log", help="the journal; none for no journal")
-    parser.add_argument("--uvloop", action="store_true", help="run on uvloop")
-    arguments = parser.parse_args()
-    herd = COURSE
-    if arguments.herd:
-        with open(arguments.herd, encoding="utf-8") as file:
-            herd = json.load(file)
-    servers: Dict[str, Address] = {}
-    for name, address in dict(herd["servers"]).items():
-        host, _, port = address.rpartition(":")
-        servers[name] = (host.strip("[]"), int(port))
-    if arguments.name not in servers:
-        parser.error("%s is none of %s" % (arguments.name, ", ".join(servers)))
-    links = [pair for pair in herd["links"] if arguments.name in pair]
-    neighbours = [b if a == arguments.name else a for a, b in links]
-    log = arguments.log or arguments.name + ".log"
-    return Options(
-        arguments.name,
-        servers,
-        neighbours,
-        arguments.places_url,
-        arguments.ca_file,
-        None if log == "none" else log,
-        arguments.uvloop,
-    )
+class Server(abc.ABC):
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.table = Table(options.name, options.servers)
+        self.journal = Journal(options.log)
+        self.places = Places(options.places_url, options.ca_file)
+        self.burner = Burner()
+        self.greeting = b"PEER %b\n" % options.name.encode()
+        #: For each neighbour: it spoke to us since we dialled it last.
+        self.greeted = {name: asyncio.Event() for name in options.neighbours}
+
+    @abc.abstractmethod
+    async def listen(self) -> asyncio.AbstractServer:
+        """Takes connections from now on."""
+
+    @abc.abstractmethod
+    async def hold_link(self, name: str) -> None:
+        """Dials a neighbour, and returns when that connection is lost. OSError: there was none."""
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        listener = await self.listen()
+        links = [loop.create_task(self.keep_link(name)) for name in self.options.neighbours]
+        print("%s listens on %s:%d" % (self.options.name, *self.options.address), flush=True)
+        await stop.wait()
+        listener.close()
+        for link in links:
+            link.cancel()
+        self.places.close()
+        self.burner.close()
+        self.journal.flush()
+
+    async def keep_link(self, name: str) -> None:
+        """Dials, again and again: after 100 ms to 10 s with full jitter, or when it greets us."""
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            self.greeted[name].clear()
+            since = loop.time()
+            try:
+                await self.hold_link(name)
+            except (OSError, asyncio.TimeoutError):
+                pass
+            if loop.time() - since >= BACKOFF_FORGIVEN:
+                failures = 0
+            ceiling = min(10.0, 0.1 * 2 ** min(failures, 16))
+            failures += 1
+            try:
+                await asyncio.wait_for(self.greeted[name].wait(), random.uniform(0, ceiling))
+                failures = 0
+            except asyncio.TimeoutError:
+                pass
 
 
-class Journal:
-    """A line for each line that comes and goes. Written when the loop says so, in one write."""
-
-    def __init__(self, path: Optional[str]) -> None:
-        self.enabled = path is not None
-        self._lines: List[str] = []
-        self._file: Optional[IO[str]] = open(path, "a", encoding="utf-8") if path else None
-
-    def note(self, who: str, direction: str, text: bytes) -> None:
-        now = time.time()
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-        # repr() escapes what is not printable, and a backslash: one entry stays one line.
-        entry = repr(text.rstrip(b"\n"))[2:-1]
-        self._lines.append("%s.%06dZ %s %s %s\n" % (stamp, now % 1 * 1e6, who, direction, entry))
-
-    def flush(self) -> None:
-        if self._file is None or not self._lines:
-            return
-        try:
-            self._file.write("".join(self._lines))
-            self._file.flush()
-        except OSError:
-            # A full disk is no reason to stop.
-            pass
-        self._lines.clear()
+def refuse_ourselves(transport: asyncio.BaseTransport) -> None:
+    """On loopback, dialling a port where nobody listens can end at ourselves (TCP's simultaneous
+    open), and would take the port from whom we want."""
+    if transport.get_extra_info("sockname") == transport.get_extra_info("peername"):
+        raise ConnectionRefusedError("connected to ourselves")
 
 
-class Backoff:
-    """Waits from 100 ms to 10 s, each drawn evenly from zero to a ceiling that doubles."""
+def main(make_server: Callable[[Options], Server], description: Optional[str]) -> None:
+    options = parse(description)
 
-    def __init__(self) -> None:
-        self.failures = 0
+    async def run() -> None:
+        await make_server(options).run()
 
-    def next(self) -> float:
-        ceiling = min(10.0, 0.1 * 2 ** min(self.failures, 16))
-        self.failures += 1
-        return random.uniform(0, ceiling)
+    if options.uvloop:
+        import uvloop
+
+        uvloop.run(run())
+    else:
+        asyncio.run(run())

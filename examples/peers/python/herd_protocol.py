@@ -1,242 +1,278 @@
-"""The herd on asyncio's transports and protocols: callbacks, no coroutine for a connection.
+"""The herd on asyncio's transports and protocols: callbacks, and no coroutine for a client.
 
-    python3 herd_protocol.py NAME [--herd FILE] [--places-url URL] [--ca-file PEM] [--log FILE] [--uvloop]
+    python3 herd_protocol.py NAME [--herd FILE] [--places-url URL] [--ca-file PEM] [--log FILE] [--burn]
+        [--uvloop]
 
-All lines of one `data_received` are answered with one write. A connection that waits for Places keeps what
-comes behind the question, and stops reading if that grows.
+Its platform: all lines of one data_received() are answered with one write, and their news are one
+write for each neighbour, before it. uvloop sends what was written in a turn in no certain order: there,
+news may leave after the answer.
 """
 
 import asyncio
-import signal
-from typing import Dict, List, Optional, Set, cast
+from collections import deque
+from typing import Any, Coroutine, Deque, Dict, List, Optional, cast
 
 import herd
-from places import Places
-from wire import LINE_MAX, At, Greeting, Question, Report, Table, parse
+from options import Options
+from table import Record
+from wire import (
+    LINE_MAX,
+    TOO_LONG_ECHO,
+    At,
+    Burn,
+    Command,
+    Greeting,
+    Question,
+    Report,
+    invalid,
+    parse,
+)
+
+#: Then others have theirs.
+LINES_A_TURN = 512
 
 
-class Server:
-    def __init__(self, options: herd.Options) -> None:
-        self.options = options
-        names = [name.encode() for name in options.servers]
-        self.table = Table(options.name.encode(), names)
-        self.journal = herd.Journal(options.log)
-        self.places = Places(options.places_url, options.ca_file)
-        self.links = {name: Link(self, name) for name in options.neighbours}
-        self.tasks: Set["asyncio.Task[None]"] = set()
+class ProtocolServer(herd.Server):
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
         self.loop = asyncio.get_running_loop()
+        self.links: Dict[str, Link] = {}
 
-    async def run(self) -> None:
-        stop = asyncio.Event()
-        self.loop.add_signal_handler(signal.SIGTERM, stop.set)
+    async def listen(self) -> asyncio.AbstractServer:
         host, port = self.options.address
-        server = await self.loop.create_server(lambda: Connection(self), host, port)
-        for link in self.links.values():
-            link.dial()
-        self.write_journal()
-        print("%s listens on %s:%d" % (self.options.name, host, port), flush=True)
-        await stop.wait()
-        server.close()
-        self.journal.flush()
+        return await self.loop.create_server(
+            lambda: Connection(self), host, port, backlog=herd.BACKLOG
+        )
 
-    def write_journal(self) -> None:
-        self.journal.flush()
-        self.loop.call_later(0.05, self.write_journal)
+    async def hold_link(self, name: str) -> None:
+        host, port = self.options.servers[name]
+        connecting = self.loop.create_connection(lambda: Link(self, name), host, port)
+        transport, link = await asyncio.wait_for(connecting, herd.CONNECT_DEADLINE)
+        try:
+            herd.refuse_ourselves(transport)
+            await link.dump()
+            await link.lost.wait()
+        finally:
+            transport.close()
 
-    def flood(self, line: bytes, origin: Optional[str]) -> None:
+    async def near(self, known: Record, question: Question) -> bytes:
+        return known.line + await self.places.near(known.position, question)
+
+    def flood(self, news: List[bytes], origin: Optional[str]) -> None:
+        text = b"".join(news)
         for name, link in self.links.items():
-            if name != origin:
-                link.send(line)
+            if name == origin or not link.send(text):
+                continue
+            if self.journal.is_kept:
+                for line in news:
+                    self.journal.note(name, ">", line)
 
 
 class Connection(asyncio.Protocol):
     """A client, or a neighbour once it has greeted."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: ProtocolServer) -> None:
         self.server = server
-        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
-        self.partial = b""
+        self.transport = cast(asyncio.Transport, None)
         self.peer: Optional[str] = None
-        self.waits = False
-        self.ended = False
+        #: The front of a line.
+        self.partial = b""
+        #: Lines that came and are yet to be taken.
+        self.lines: Deque[bytes] = deque()
+        #: A line's answer is being made. Those behind it wait.
+        self.task: Optional["asyncio.Task[bytes]"] = None
+        #: The client does not read.
+        self.is_full = False
+        self.has_ended = False
+        #: Nothing more is taken.
+        self.is_over = False
+
+    # ---- What the transport calls ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self.partial = self.partial + data if self.partial else data
-        if not self.waits:
+        if not self.is_over:
+            *lines, self.partial = (self.partial + data).split(b"\n")
+            self.lines.extend(lines)
             self.take_lines()
-        elif len(self.partial) > LINE_MAX:
-            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        self.ended = True
-        if not self.waits:
-            self.take_lines()
-        return True
+        self.has_ended = True
+        self.take_lines()
+        return not self.is_over
 
     def pause_writing(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
+        self.is_full = True
 
     def resume_writing(self) -> None:
-        if not self.transport.is_closing():
-            self.transport.resume_reading()
+        self.is_full = False
+        self.take_lines()
+
+    def connection_lost(self, exc: Optional[Exception]) -> None:
+        self.is_over = True
+        self.lines.clear()
+        if self.task is not None:
+            self.task.cancel()
+
+    # ---- Lines ----
+
+    @property
+    def has_to_wait(self) -> bool:
+        return self.is_full or self.task is not None
 
     def take_lines(self) -> None:
+        """Takes lines that are there, and reads on when none are left and nothing is waited for."""
+        if self.has_to_wait or self.is_over:
+            return
         answers: List[bytes] = []
-        *lines, self.partial = self.partial.split(b"\n")
-        for index, line in enumerate(lines):
-            self.take(line, answers)
-            if self.waits:
-                # Behind the question, in their order.
-                self.partial = b"\n".join(lines[index + 1 :] + [self.partial])
+        news: List[bytes] = []
+        for _ in range(LINES_A_TURN):
+            if not self.lines or self.task is not None:
                 break
-        if len(self.partial) > LINE_MAX and not self.waits:
-            answers.append(b"? " + self.partial[:128] + b"\n")
-            self.ended, self.partial = True, b""
-        if self.ended and not self.waits and self.partial and self.peer is None:
-            line, self.partial = self.partial, b""
-            self.take(line, answers)
+            self.take(self.lines.popleft(), answers, news)
+        if not self.lines and self.task is None:
+            self.take_rest(answers, news)
+        if news:
+            self.server.flood(news, self.peer)
         if answers:
             self.transport.write(b"".join(answers))
-        if self.ended and not self.waits:
+        if self.is_over:
+            self.transport.write_eof()
+            self.server.loop.call_later(herd.LINGER, self.transport.abort)
+        elif self.has_to_wait:
+            self.transport.pause_reading()
+        elif self.lines:
+            self.transport.pause_reading()
+            self.server.loop.call_soon(self.take_lines)
+        elif self.has_ended:
             self.transport.close()
+        else:
+            self.transport.resume_reading()
 
-    def take(self, line: bytes, answers: List[bytes]) -> None:
+    def take_rest(self, answers: List[bytes], news: List[bytes]) -> None:
+        """Takes the front of a line, if it is too long already or will get no longer."""
+        line = self.partial
+        # Not from a server: one that died may have left half a line.
+        is_last = self.has_ended and self.peer is None
+        if len(line) > LINE_MAX or (line and is_last):
+            self.partial = b""
+            self.take(line, answers, news)
+
+    def take(self, line: bytes, answers: List[bytes], news: List[bytes]) -> None:
+        """Takes a line. Its answer, if it is there at once, joins the others."""
         server = self.server
-        if server.journal.enabled:
-            server.journal.note(self.peer or "client", "<", line)
+        if len(line) > LINE_MAX:
+            self.is_over = True
+            self.lines.clear()
+            if self.peer is None:
+                answers.append(invalid(line[:TOO_LONG_ECHO]))
+            return
+        server.journal.note(self.peer or "client", "<", line)
         command = parse(line)
         if self.peer is not None:
             if isinstance(command, At):
-                text, news = server.table.at(command)
-                if news:
-                    server.flood(text, self.peer)
+                text = server.table.at(command)
+                if text is not None:
+                    news.append(text)
             return
-        answer: Optional[bytes] = None
-        if isinstance(command, Report):
-            answer, news = server.table.iamat(command)
-            if answer is not None and news:
-                server.flood(answer, None)
-        elif isinstance(command, Question):
-            if self.ask(command):
-                return
-        elif isinstance(command, Greeting):
-            name = command.name.decode("latin-1")
-            if name in server.links:
-                self.peer = name
-                server.links[name].dial_now()
-                return
-        answer = answer or b"? " + line + b"\n"
-        if server.journal.enabled:
+        if isinstance(command, Greeting) and command.name in server.greeted:
+            # What it said before was a client's: it is news to the neighbour as well.
+            server.flood(news, None)
+            news.clear()
+            self.peer = command.name
+            server.greeted[self.peer].set()
+            return
+        answer = self.answer(line, command, news)
+        if answer is not None:
             server.journal.note("client", ">", answer)
-        answers.append(answer)
+            answers.append(answer)
 
-    def ask(self, question: Question) -> bool:
-        known = self.server.table.get(question.id)
-        if known is None:
-            return False
-        at, line = known
+    def answer(
+        self, line: bytes, command: Optional[Command], news: List[bytes]
+    ) -> Optional[bytes]:
+        """The answer to a client; None if it is being made."""
+        server = self.server
+        if isinstance(command, Report):
+            taken = server.table.iamat(command)
+            if taken is not None:
+                text, is_news = taken
+                if is_news:
+                    news.append(text)
+                return text
+        elif isinstance(command, Question):
+            known = server.table.get(command.id)
+            if known is not None:
+                self.answer_later(server.near(known, command))
+                return None
+        elif isinstance(command, Burn) and server.options.burn:
+            if command.where:
+                self.answer_later(server.burner.away(command))
+                return None
+            return server.burner.here(command)
+        return invalid(line)
 
-        async def ask() -> None:
-            places = await self.server.places.near(at.report.position, question)
-            if self.server.journal.enabled:
-                self.server.journal.note("client", ">", line)
-            self.transport.write(line + places)
-            self.waits = False
-            self.transport.resume_reading()
+    def answer_later(self, answer: Coroutine[Any, Any, bytes]) -> None:
+        self.task = self.server.loop.create_task(answer)
+        self.task.add_done_callback(self.answered)
+
+    def answered(self, task: "asyncio.Task[bytes]") -> None:
+        self.task = None
+        if not task.cancelled():
+            self.server.journal.note("client", ">", task.result())
+            self.transport.write(task.result())
             self.take_lines()
-
-        self.waits = True
-        task = self.server.loop.create_task(ask())
-        self.server.tasks.add(task)
-        task.add_done_callback(self.server.tasks.discard)
-        return True
 
 
 class Link(asyncio.Protocol):
-    """Our connection to a neighbour: we dial, greet, and only write."""
+    """A connection to a neighbour: we dialled it, and only write."""
 
-    def __init__(self, server: Server, name: str) -> None:
+    def __init__(self, server: ProtocolServer, name: str) -> None:
         self.server = server
         self.name = name
-        self.transport: Optional[asyncio.Transport] = None
-        self.backoff = herd.Backoff()
-        self.timer: Optional[asyncio.TimerHandle] = None
-        self.dialling = False
-        self.queued: List[bytes] = []
-
-    def dial(self) -> None:
-        self.timer = None
-        self.dialling = True
-        task = asyncio.ensure_future(self.connect())
-        self.server.tasks.add(task)
-        task.add_done_callback(self.server.tasks.discard)
-
-    def dial_now(self) -> None:
-        """The neighbour spoke to us: it is worth dialling."""
-        if self.timer is not None:
-            self.timer.cancel()
-            self.backoff = herd.Backoff()
-            self.dial()
-
-    async def connect(self) -> None:
-        host, port = self.server.options.servers[self.name]
-        connecting = asyncio.get_running_loop().create_connection(lambda: self, host, port)
-        try:
-            await asyncio.wait_for(connecting, 3)
-        except (OSError, asyncio.TimeoutError):
-            self.dial_later()
-        finally:
-            self.dialling = False
-
-    def dial_later(self) -> None:
-        loop = asyncio.get_running_loop()
-        self.timer = loop.call_later(self.backoff.next(), self.dial)
+        self.transport = cast(asyncio.Transport, None)
+        self.writable = asyncio.Event()
+        self.lost = asyncio.Event()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
-        self.transport.write(b"PEER %b\n" % self.server.options.name.encode())
-        self.transport.writelines(self.server.table.lines())
+        self.writable.set()
+        self.server.journal.note(self.name, ">", self.server.greeting)
+        self.transport.write(self.server.greeting)
+        # From here on it gets what is news, also between two pieces of the table.
+        self.server.links[self.name] = self
+
+    def pause_writing(self) -> None:
+        self.writable.clear()
+
+    def resume_writing(self) -> None:
+        self.writable.set()
 
     def connection_lost(self, exc: Optional[Exception]) -> None:
-        self.transport = None
-        self.dial_later()
+        self.server.links.pop(self.name, None)
+        self.writable.set()
+        self.lost.set()
 
-    def send(self, line: bytes) -> None:
-        transport = self.transport
-        if transport is None:
-            return
-        if transport.get_write_buffer_size() > herd.LINK_UNSENT_MAX:
-            transport.abort()
-            return
-        # One write for all that is flooded in this turn of the loop.
-        if not self.queued:
-            self.server.loop.call_soon(self.flush)
-        self.queued.append(line)
-        if self.server.journal.enabled:
-            self.server.journal.note(self.name, ">", line)
+    def send(self, lines: bytes) -> bool:
+        """False if they have to come with the next dump."""
+        if self.transport.is_closing():
+            return False
+        if self.transport.get_write_buffer_size() > herd.LINK_UNSENT_MAX:
+            self.transport.abort()
+            return False
+        self.transport.write(lines)
+        return True
 
-    def flush(self) -> None:
-        lines, self.queued = self.queued, []
-        if self.transport is not None:
-            self.transport.write(b"".join(lines))
-
-
-def main() -> None:
-    options = herd.options(__doc__.splitlines()[0] if __doc__ else "")
-    if options.uvloop:
-        import uvloop
-
-        uvloop.install()
-
-    async def run() -> None:
-        await Server(options).run()
-
-    asyncio.run(run())
+    async def dump(self) -> None:
+        for piece in self.server.table.pieces():
+            await self.writable.wait()
+            if self.transport.is_closing():
+                return
+            self.transport.write(piece)
+            # Others go on between two pieces.
+            await asyncio.sleep(0)
 
 
 if __name__ == "__main__":
-    main()
+    herd.main(ProtocolServer, __doc__)

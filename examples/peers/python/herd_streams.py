@@ -1,165 +1,163 @@
 """The herd on asyncio's streams, as the course's paper has it: a coroutine for each connection.
 
-    python3 herd_streams.py NAME [--herd FILE] [--places-url URL] [--ca-file PEM] [--log FILE] [--uvloop]
+    python3 herd_streams.py NAME [--herd FILE] [--places-url URL] [--ca-file PEM] [--log FILE] [--burn]
+        [--uvloop]
 
-Its platform: answers are written one by one; the transport joins what the socket does not take at once.
+Its platform: an answer is written when it is there, so sixteen lines that come at once cost sixteen
+writes; herd_protocol.py is for whom that is too much. uvloop collects the writes of a turn by itself,
+and sends them in no certain order: there, news may leave after the answer.
 """
 
 import asyncio
-import signal
-from typing import Dict, List, Optional
+import itertools
+from typing import Dict, Optional
 
 import herd
-from places import Places
-from wire import LINE_MAX, At, Greeting, Question, Report, Table, parse
+from options import Options
+from wire import (
+    LINE_MAX,
+    TOO_LONG_ECHO,
+    At,
+    Burn,
+    Command,
+    Greeting,
+    Question,
+    Report,
+    invalid,
+    parse,
+)
+
+#: Then others have theirs.
+LINES_A_TURN = 64
 
 
-class Server:
-    def __init__(self, options: herd.Options) -> None:
-        self.options = options
-        names = [name.encode() for name in options.servers]
-        self.table = Table(options.name.encode(), names)
-        self.journal = herd.Journal(options.log)
-        self.places = Places(options.places_url, options.ca_file)
+class StreamsServer(herd.Server):
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
         self.links: Dict[str, asyncio.StreamWriter] = {}
-        self.wanted = {name: asyncio.Event() for name in options.neighbours}
-        self.tasks: List["asyncio.Task[None]"] = []
 
-    async def run(self) -> None:
-        stop = asyncio.Event()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async def listen(self) -> asyncio.AbstractServer:
         host, port = self.options.address
-        server = await asyncio.start_server(self.serve, host, port, limit=LINE_MAX)
-        for name in self.options.neighbours:
-            self.tasks.append(asyncio.create_task(self.link(name)))
-        self.tasks.append(asyncio.create_task(self.write_journal()))
-        print("%s listens on %s:%d" % (self.options.name, host, port), flush=True)
-        await stop.wait()
-        server.close()
-        for task in self.tasks:
-            task.cancel()
-        self.journal.flush()
-
-    async def write_journal(self) -> None:
-        while True:
-            await asyncio.sleep(0.05)
-            self.journal.flush()
+        return await asyncio.start_server(
+            self.serve, host, port, limit=LINE_MAX, backlog=herd.BACKLOG
+        )
 
     # ---- Connections that come ----
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await self.converse(reader, writer)
+            if writer.is_closing():
+                return
             writer.write_eof()
-        except OSError:
+            await asyncio.wait_for(discard(reader), herd.LINGER)
+        except (OSError, asyncio.TimeoutError):
+            # A client may go away whenever it likes.
+            pass
+        except asyncio.CancelledError:
+            # We end. Until Python 3.12 the streams report a cancelled task as an error.
             pass
         finally:
             writer.close()
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serves a client, or a neighbour once it has greeted, as long as it speaks."""
         peer: Optional[str] = None
-        while True:
+        for count in itertools.count(1):
+            if count % LINES_A_TURN == 0:
+                # To await what is ready already gives way to nobody.
+                await asyncio.sleep(0)
             try:
-                line = await reader.readuntil(b"\n")
+                line = (await reader.readuntil(b"\n"))[:-1]
             except asyncio.IncompleteReadError as error:
                 line = error.partial
                 # Not from a server: one that died may have left half a line.
                 if not line or peer is not None:
                     return
             except asyncio.LimitOverrunError:
-                writer.write(b"? " + await reader.read(128) + b"\n")
+                if peer is None:
+                    writer.write(invalid(await reader.read(TOO_LONG_ECHO)))
                 return
-            line = line[:-1] if line.endswith(b"\n") else line
-            if self.journal.enabled:
-                self.journal.note(peer or "client", "<", line)
+            self.journal.note(peer or "client", "<", line)
             command = parse(line)
-            if peer is None and isinstance(command, Greeting):
-                name = command.name.decode("latin-1")
-                if name in self.wanted:
-                    peer = name
-                    self.wanted[name].set()
-                    continue
             if peer is not None:
                 if isinstance(command, At):
-                    text, news = self.table.at(command)
-                    if news:
-                        self.flood(text, peer)
+                    self.hear(command, peer)
+                continue
+            if isinstance(command, Greeting) and command.name in self.greeted:
+                peer = command.name
+                self.greeted[peer].set()
                 continue
             answer = await self.answer(line, command)
-            if self.journal.enabled:
-                self.journal.note("client", ">", answer)
+            if writer.is_closing():
+                return
+            self.journal.note("client", ">", answer)
             writer.write(answer)
+            # A client that does not read stops here, and is not read from meanwhile.
             await writer.drain()
 
-    async def answer(self, line: bytes, command: object) -> bytes:
+    async def answer(self, line: bytes, command: Optional[Command]) -> bytes:
         if isinstance(command, Report):
-            text, news = self.table.iamat(command)
-            if text is not None:
-                if news:
+            taken = self.table.iamat(command)
+            if taken is not None:
+                text, is_news = taken
+                if is_news:
                     self.flood(text, None)
                 return text
-        if isinstance(command, Question):
+        elif isinstance(command, Question):
             known = self.table.get(command.id)
             if known is not None:
-                at, text = known
-                return text + await self.places.near(at.report.position, command)
-        return b"? " + line + b"\n"
+                return known.line + await self.places.near(known.position, command)
+        elif isinstance(command, Burn) and self.options.burn:
+            if command.where:
+                return await self.burner.away(command)
+            return self.burner.here(command)
+        return invalid(line)
+
+    def hear(self, at: At, peer: str) -> None:
+        news = self.table.at(at)
+        if news is not None:
+            self.flood(news, peer)
 
     # ---- Links to neighbours ----
 
     def flood(self, line: bytes, origin: Optional[str]) -> None:
-        for name, writer in list(self.links.items()):
-            if name == origin:
+        for name, writer in self.links.items():
+            if name == origin or writer.is_closing():
                 continue
             if writer.transport.get_write_buffer_size() > herd.LINK_UNSENT_MAX:
                 writer.transport.abort()
                 continue
+            self.journal.note(name, ">", line)
+            # No drain(): nobody waits for a neighbour.
             writer.write(line)
-            if self.journal.enabled:
-                self.journal.note(name, ">", line)
-
-    async def link(self, name: str) -> None:
-        backoff = herd.Backoff()
-        while True:
-            self.wanted[name].clear()
-            try:
-                await self.hold_link(name)
-                backoff = herd.Backoff()
-            except OSError:
-                pass
-            try:
-                await asyncio.wait_for(self.wanted[name].wait(), backoff.next())
-            except asyncio.TimeoutError:
-                pass
 
     async def hold_link(self, name: str) -> None:
         host, port = self.options.servers[name]
-        reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 3)
+        connecting = asyncio.open_connection(host, port)
+        reader, writer = await asyncio.wait_for(connecting, herd.CONNECT_DEADLINE)
         try:
-            writer.write(b"PEER %b\n" % self.options.name.encode())
-            for line in self.table.lines():
-                writer.write(line)
+            herd.refuse_ourselves(writer.transport)
+            self.journal.note(name, ">", self.greeting)
+            writer.write(self.greeting)
+            # From here on it gets what is news, also between two pieces of the table.
             self.links[name] = writer
+            for piece in self.table.pieces():
+                writer.write(piece)
+                await writer.drain()
+                # drain() alone gives way only when the neighbour is slow.
+                await asyncio.sleep(0)
             # A neighbour says nothing here; its end is what we wait for.
-            while await reader.read(65536):
-                pass
+            await discard(reader)
         finally:
             self.links.pop(name, None)
             writer.close()
 
 
-def main() -> None:
-    options = herd.options(__doc__.splitlines()[0] if __doc__ else "")
-    if options.uvloop:
-        import uvloop
-
-        uvloop.install()
-
-    async def run() -> None:
-        await Server(options).run()
-
-    asyncio.run(run())
+async def discard(reader: asyncio.StreamReader) -> None:
+    while await reader.read(LINE_MAX):
+        pass
 
 
 if __name__ == "__main__":
-    main()
+    herd.main(StreamsServer, __doc__)

@@ -1,4 +1,4 @@
-"""The protocol, without sockets: what a line means, and what is newer than what.
+"""What a line means. No sockets, no table.
 
 Lines are bytes throughout: a client's id may hold anything but white space, and Python's text would
 not survive it. Times are compared as exact decimals: a float loses the last digits of a nanosecond.
@@ -6,18 +6,22 @@ not survive it. Times are compared as exact decimals: a float loses the last dig
 
 import re
 import sys
-import time
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import NamedTuple, Optional, Tuple, Union
 
+#: The LF not counted.
 LINE_MAX = 64 * 1024
 ID_MAX = 4096
+#: What of a line that is too long comes back.
+TOO_LONG_ECHO = 128
 
 # A time may have as many digits as its line has room for.
 if hasattr(sys, "set_int_max_str_digits"):
     sys.set_int_max_str_digits(0)
 
 _DECIMAL = re.compile(rb"[0-9]+(?:\.[0-9]+)?")
-_POSITION = re.compile(rb"([+-])([0-9]+)((?:\.[0-9]+)?)([+-])([0-9]+)((?:\.[0-9]+)?)")
+_POSITION = re.compile(
+    rb"[+-]0*([0-9]{1,3})((?:\.[0-9]+)?)" rb"[+-]0*([0-9]{1,3})((?:\.[0-9]+)?)"
+)
 _SKEW = re.compile(rb"[+-][0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 #: Compares as the decimal it was made from.
@@ -39,9 +43,6 @@ class At(NamedTuple):
     skew: bytes
     report: Report
 
-    def line(self) -> bytes:
-        return b"AT %b %b %b %b %b\n" % (self.server, self.skew, *self.report)
-
 
 class Question(NamedTuple):
     """Whom a client asks about, how far around, and how many places it wants."""
@@ -54,10 +55,17 @@ class Question(NamedTuple):
 class Greeting(NamedTuple):
     """A server says who it is."""
 
-    name: bytes
+    name: str
 
 
-Command = Union[Report, At, Question, Greeting]
+class Burn(NamedTuple):
+    """So much work, and where it is to be done: here, or in a thread, or in a process."""
+
+    milliseconds: int
+    where: bytes
+
+
+Command = Union[Report, At, Question, Greeting, Burn]
 
 
 def parse(line: bytes) -> Optional[Command]:
@@ -67,22 +75,42 @@ def parse(line: bytes) -> Optional[Command]:
     count = len(fields)
     if count == 4 and fields[0] == b"IAMAT":
         return _report(fields[1], fields[2], fields[3])
-    if count == 4 and fields[0] == b"WHATSAT":
-        return _question(fields[1], fields[2], fields[3])
     if count == 6 and fields[0] == b"AT":
         report = _report(fields[3], fields[4], fields[5])
         if report is None or not _SKEW.fullmatch(fields[2]):
             return None
         return At(fields[1], fields[2], report)
+    if count == 4 and fields[0] == b"WHATSAT":
+        return _question(fields[1], fields[2], fields[3])
     if count == 2 and fields[0] == b"PEER":
-        return Greeting(fields[1])
+        return Greeting(fields[1].decode("utf-8", "replace"))
+    if 2 <= count <= 3 and fields[0] == b"BURN":
+        return _burn(fields[1], b" ".join(fields[2:]))
     return None
 
 
+def invalid(line: bytes) -> bytes:
+    """The answer to an invalid command."""
+    return b"? " + line + b"\n"
+
+
 def _report(id: bytes, position: bytes, when: bytes) -> Optional[Report]:
-    if len(id) > ID_MAX or split_position(position) is None or not _DECIMAL.fullmatch(when):
+    if len(id) > ID_MAX or not _is_position(position) or not _DECIMAL.fullmatch(when):
         return None
     return Report(id, position, when)
+
+
+def _is_position(text: bytes) -> bool:
+    match = _POSITION.fullmatch(text)
+    if match is None:
+        return False
+    latitude, fraction, longitude, fraction2 = match.groups()
+    return _is_within(90, latitude, fraction) and _is_within(180, longitude, fraction2)
+
+
+def _is_within(limit: int, degrees: bytes, fraction: bytes) -> bool:
+    whole = int(degrees)
+    return whole < limit or (whole == limit and not fraction.strip(b".0"))
 
 
 def _question(id: bytes, radius: bytes, bound: bytes) -> Optional[Question]:
@@ -94,18 +122,10 @@ def _question(id: bytes, radius: bytes, bound: bytes) -> Optional[Question]:
     return Question(id, int(whole + fraction[:3].ljust(3, b"0")), int(bound))
 
 
-def split_position(position: bytes) -> Optional[Tuple[bytes, bytes]]:
-    """Latitude and longitude as they were written, if both are in their range."""
-    match = _POSITION.fullmatch(position)
-    if match is None:
+def _burn(milliseconds: bytes, where: bytes) -> Optional[Burn]:
+    if not milliseconds.isdigit() or decimal_key(milliseconds) > decimal_key(b"10000"):
         return None
-    for limit, whole, fraction in ((90, match[2], match[3]), (180, match[5], match[6])):
-        whole = whole.lstrip(b"0")
-        if len(whole) > 3 or int(whole or b"0") > limit:
-            return None
-        if int(whole or b"0") == limit and fraction.strip(b".0"):
-            return None
-    return position[: match.start(4)], position[match.start(4) :]
+    return Burn(int(milliseconds), where) if where in (b"", b"away", b"process") else None
 
 
 def decimal_key(text: bytes) -> DecimalKey:
@@ -115,58 +135,9 @@ def decimal_key(text: bytes) -> DecimalKey:
 
 
 def skew(received_ns: int, when: bytes) -> bytes:
-    """Our time minus the client's, in nanoseconds: a sign and nine decimals, in integers."""
+    """Our time minus the client's: a sign and nine decimals, in integers."""
     whole, _, fraction = when.partition(b".")
     difference = received_ns - int(whole + fraction[:9].ljust(9, b"0"))
-    sign, difference = (b"-", -difference) if difference < 0 else (b"+", difference)
-    return b"%b%d.%09d" % (sign, difference // 10**9, difference % 10**9)
-
-
-class Table:
-    """The newest report of each client."""
-
-    def __init__(self, server: bytes, herd: List[bytes]) -> None:
-        self.server = server
-        self.herd = frozenset(herd)
-        self._records: Dict[bytes, Tuple[Tuple[DecimalKey, At], bytes]] = {}
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def lines(self) -> List[bytes]:
-        return [line for _, line in self._records.values()]
-
-    def get(self, id: bytes) -> Optional[Tuple[At, bytes]]:
-        record = self._records.get(id)
-        return None if record is None else (record[0][1], record[1])
-
-    def iamat(self, report: Report) -> Tuple[Optional[bytes], bool]:
-        """The answer (None: it would be too long to pass on), and whether it is news."""
-        at = At(self.server, skew(time.time_ns(), report.time), report)
-        line = at.line()
-        if len(line) > LINE_MAX:
-            return None, False
-        known = self._records.get(report.id)
-        # Said once more, a report keeps its first record.
-        if known is not None and known[0][1].report == report:
-            return line, False
-        return line, self._join(at, line)
-
-    def at(self, at: At) -> Tuple[bytes, bool]:
-        """Another server's report, and whether it is news."""
-        line = at.line()
-        return line, at.server in self.herd and self._join(at, line)
-
-    def _join(self, at: At, line: bytes) -> bool:
-        # A total order, so that equal times end in the same record everywhere.
-        key = (decimal_key(at.report.time), at)
-        known = self._records.get(at.report.id)
-        if known is not None and _rank(key) <= _rank(known[0]):
-            return False
-        self._records[at.report.id] = (key, line)
-        return True
-
-
-def _rank(key: Tuple[DecimalKey, At]) -> Tuple[DecimalKey, bytes, bytes, bytes, bytes]:
-    when, at = key
-    return (when, at.server, at.report.position, at.skew, at.report.time)
+    sign = b"-" if difference < 0 else b"+"
+    seconds, nanoseconds = divmod(abs(difference), 10**9)
+    return b"%b%d.%09d" % (sign, seconds, nanoseconds)
