@@ -60,6 +60,7 @@ pub fn run(mut world: OsWorld, one: &One) -> Result<bool, String> {
         .as_ref()
         .map(|path| recorder(path, config))
         .transpose()?;
+    let trace = trace(look)?;
     let tap = look.is_close().then(Tap::default);
     let key = config
         .upstream
@@ -78,7 +79,11 @@ pub fn run(mut world: OsWorld, one: &One) -> Result<bool, String> {
         return Ok(!probed.node.was_hurried());
     }
     let mut session = Session::new(Driver::new(event_loop, probed), None);
-    open(&mut session, inspection, look, config.name(), epoch)?;
+    open(&mut session, inspection, look, config.name());
+    if let Some(file) = trace {
+        let trace = Trace::new(file, config.name(), std::process::id(), epoch);
+        session.trace(Tracer::new(trace));
+    }
     session.run().map_err(|error| gone(&error))?;
     warn_of_trace(&mut session);
     warn_of_recording(session.driver().world());
@@ -103,11 +108,16 @@ pub fn replay(path: &Path, look: &Look) -> Result<bool, String> {
         Driver::new(event_loop, probed)
     };
     let inspection = inspection(look, recording.config(), None)?;
+    let trace = trace(look)?;
     let driver = begin(&recording);
     let name = recording.config().name().to_string();
     let rewind = Box::new(move || begin(&recording));
     let mut session = Session::new(driver, Some(rewind));
-    open(&mut session, inspection, look, &name, Duration::ZERO)?;
+    open(&mut session, inspection, look, &name);
+    if let Some(file) = trace {
+        let trace = Trace::new(file, &name, std::process::id(), Duration::ZERO);
+        session.trace(Tracer::new(trace));
+    }
     session.run().map_err(|error| gone(&error))?;
     warn_of_trace(&mut session);
     if !session.driver().is_over() {
@@ -137,19 +147,12 @@ fn open<H: Stage + Host>(
     inspection: Inspection,
     look: &Look,
     name: &str,
-    epoch: Duration,
-) -> Result<(), String> {
+) {
     if let Some(address) = inspection.address() {
         let text = format!("{name} can be looked at on http://{address}\n");
         say(&mut io::stdout(), &text);
     }
     session.open(inspection, look.step.then(Console::new));
-    if let Some(path) = &look.trace {
-        let file = create("--trace", path)?;
-        let trace = Trace::new(Box::new(file), name, std::process::id(), epoch);
-        session.trace(Tracer::new(trace));
-    }
-    Ok(())
 }
 
 /// The small loop through which people look, nested in the server's.
@@ -186,18 +189,27 @@ fn inspection(
 }
 
 fn recorder(path: &Path, config: &Config) -> Result<Recorder, String> {
+    Ok(Recorder::new(late("--record", path)?, &header(config)))
+}
+
+/// Opened before the server promises anything, so that a folder which is not there is said in time.
+fn trace(look: &Look) -> Result<Option<Box<dyn Write>>, String> {
+    let path = look.trace.as_ref();
+    path.map(|path| late("--trace", path)).transpose()
+}
+
+fn late(option: &str, path: &Path) -> Result<Box<dyn Write>, String> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
         .truncate(false)
         .open(path)
-        .map_err(|error| format!("--record {}: {error}", path.display()))?;
-    let late = LateFile { file, fresh: true };
-    Ok(Recorder::new(Box::new(late), &header(config)))
+        .map_err(|error| format!("{option} {}: {error}", path.display()))?;
+    Ok(Box::new(LateFile { file, fresh: true }))
 }
 
 /// A file that is emptied by the first write: a second server started by mistake cannot destroy the
-/// recording of the one that runs.
+/// recording or the trace of the one that runs.
 struct LateFile {
     file: File,
     fresh: bool,
@@ -214,10 +226,6 @@ impl Write for LateFile {
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
-}
-
-fn create(option: &str, path: &Path) -> Result<File, String> {
-    File::create(path).map_err(|error| format!("{option} {}: {error}", path.display()))
 }
 
 fn warn_of_recording(world: &mut Watched<OsWorld>) {

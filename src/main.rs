@@ -11,7 +11,7 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use herd::event_loop::EventLoop;
-use herd::net::Host;
+use herd::net::{Host, bears_name};
 use herd::server::{Loop, Node, SIGHUP, SIGINT, SIGTERM};
 use herd::worlds::os::OsWorld;
 use options::{One, Task};
@@ -119,7 +119,9 @@ fn begin<H: Host>(one: &One, node: &mut Node<H>, event_loop: &mut Loop<H>) -> Re
         _ => format!("{name} cannot listen on {address}: {error}"),
     })?;
     let warnings = one.config.warnings();
-    for warning in warnings.iter().chain(node.restored()) {
+    let mistakes = mistakes(one);
+    let warnings = warnings.iter().chain(&mistakes);
+    for warning in warnings.chain(node.restored()) {
         say(&mut io::stderr(), &format!("{name}: {warning}\n"));
     }
     say(&mut io::stdout(), &format!("{name} listens on {address}\n"));
@@ -127,6 +129,29 @@ fn begin<H: Host>(one: &One, node: &mut Node<H>, event_loop: &mut Loop<H>) -> Re
         true => stop_when_stdin_ends(),
         false => Ok(()),
     }
+}
+
+/// Files that were likely named by mistake. The server runs all the same: they may be put right.
+fn mistakes(one: &One) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let name = one.config.name();
+    if let Some(peer) = &one.identity.peer
+        && !bears_name(&peer.certificate, name)
+    {
+        mistakes.push(format!(
+            "the certificate {} does not bear the name {name}: no neighbour will believe it",
+            peer.certificate.display()
+        ));
+    }
+    let folder = one.snapshot.as_ref().and_then(|path| path.parent());
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+    {
+        mistakes.push(format!(
+            "there is no folder {}: no snapshot can be written",
+            folder.display()
+        ));
+    }
+    mistakes
 }
 
 /// A thread reads standard input (a file or a terminal cannot always be polled) and turns its end

@@ -119,6 +119,7 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
         return Ok(Task::Print(format!("herd {}\n", env!("CARGO_PKG_VERSION"))));
     }
     if let Some(text) = matches.opt_str("ps") {
+        only("ps", &["json"], arguments, &matches)?;
         let address = address("ps", &text)?;
         let json = matches.opt_present("json");
         return Ok(Task::Ps { address, json });
@@ -128,7 +129,9 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     }
     let look = look(&matches)?;
     if let Some(path) = matches.opt_str("replay") {
-        return replay(PathBuf::from(path), look, &matches);
+        only("replay", &["step", "inspect", "trace"], arguments, &matches)?;
+        let path = PathBuf::from(path);
+        return Ok(Task::Replay { path, look });
     }
     let upstream = google::upstream(&matches)?;
     let tls = google::tls(&matches, upstream.is_some())?;
@@ -194,29 +197,25 @@ fn until_stdin_ends(matches: &Matches, look: &Look) -> Result<bool, String> {
     }
 }
 
-/// A recording holds its server's options: others make no sense beside it.
-fn replay(path: PathBuf, look: Look, matches: &Matches) -> Result<Task, String> {
-    let other = matches.free.first().cloned().or_else(|| {
-        let others = [
-            "all",
-            "herd",
-            "log",
-            "places",
-            "places-url",
-            "record",
-            "one-shot",
-        ];
-        others
-            .into_iter()
-            .find(|option| matches.opt_present(option))
-            .map(|option| format!("--{option}"))
-    });
-    match other {
-        Some(other) => Err(format!(
-            "{other} beside --replay: expected no server and only --step, --inspect or --trace, \
-             since a recording holds the rest"
+/// Beside some options others make no sense: a recording holds its server's, and who looks at a
+/// running server cannot change it. Better said than left aside.
+fn only(
+    option: &str,
+    others: &[&str],
+    arguments: &[String],
+    matches: &Matches,
+) -> Result<(), String> {
+    let names = arguments.iter().filter_map(|text| text.strip_prefix("--"));
+    let mut names = names.map(|text| text.split_once('=').map_or(text, |(name, _)| name));
+    let odd =
+        names.find(|name| matches.opt_defined(name) && *name != option && !others.contains(name));
+    let odd = odd.map(|name| format!("--{name}"));
+    match odd.or_else(|| matches.free.first().cloned()) {
+        Some(odd) => Err(format!(
+            "{odd} beside --{option}: expected no server and nothing but --{}",
+            others.join(", --")
         )),
-        None => Ok(Task::Replay { path, look }),
+        None => Ok(()),
     }
 }
 
@@ -261,6 +260,30 @@ fn plain_links(matches: &Matches, config: &Config) -> Result<(), String> {
     }
 }
 
+/// Options with a value that each server of a herd gets as they are.
+const PASSED_ON: [&str; 20] = [
+    "herd",
+    "log",
+    "max-log",
+    "places",
+    "places-url",
+    "ca-file",
+    "key-file",
+    "field-mask",
+    "max-ahead",
+    "max-records",
+    "max-connections",
+    "max-per-address",
+    "client-idle",
+    "peer-cert",
+    "peer-key",
+    "peer-ca",
+    "tls-cert",
+    "tls-key",
+    "snapshot",
+    "snapshot-every",
+];
+
 fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
     if let Some(name) = matches.free.first() {
         return Err(format!(
@@ -270,6 +293,15 @@ fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
     if let Some(file) = matches.opt_str("log").filter(|file| file != "none") {
         return Err(format!(
             "--log {file} with --all: expected none, or no --log for a NAME.log each"
+        ));
+    }
+    if let Some(file) = matches
+        .opt_str("snapshot")
+        .filter(|file| !file.contains("{name}"))
+    {
+        return Err(format!(
+            "--snapshot {file} with --all: expected {{name}} in it, or each server would write over \
+             the others' tables"
         ));
     }
     // Checked here, so that a mistake is said once and not by each child.
@@ -284,28 +316,7 @@ fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
         )?;
     }
     let mut pass_on = Vec::new();
-    for option in [
-        "herd",
-        "log",
-        "max-log",
-        "places",
-        "places-url",
-        "ca-file",
-        "key-file",
-        "field-mask",
-        "max-ahead",
-        "max-records",
-        "max-connections",
-        "max-per-address",
-        "client-idle",
-        "peer-cert",
-        "peer-key",
-        "peer-ca",
-        "tls-cert",
-        "tls-key",
-        "snapshot",
-        "snapshot-every",
-    ] {
+    for option in PASSED_ON {
         if let Some(value) = matches.opt_str(option) {
             pass_on.push(format!("--{option}={value}"));
         }

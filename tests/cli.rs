@@ -53,6 +53,24 @@ fn help_and_version_go_to_standard_output() {
         "--max-ahead",
         "--max-records",
         "--client-idle",
+        "--max-log",
+        "--max-connections",
+        "--max-per-address",
+        "--plain-peers",
+        "--peer-cert",
+        "--peer-key",
+        "--peer-ca",
+        "--tls-cert",
+        "--tls-key",
+        "--snapshot",
+        "--snapshot-every",
+        "--step",
+        "--inspect",
+        "--trace",
+        "--record",
+        "--replay",
+        "--ps",
+        "--json",
         "--version",
     ] {
         assert!(
@@ -85,6 +103,14 @@ fn wrong_use_exits_with_2_and_one_line_that_says_what_was_expected() {
     complains(&["Clark", "--max-records", "1.5"], "max-records");
     complains(&["Clark", "--client-idle", "x"], "client-idle");
     complains(&["Clark", "--places", "elsewhere"], "offline");
+    complains(&["--replay", "x", "--max-records", "3"], "--max-records");
+    complains(
+        &["--replay", "x", "--snapshot=y"],
+        "--snapshot beside --replay",
+    );
+    complains(&["--ps", "127.0.0.1:1", "--step"], "--step beside --ps");
+    complains(&["--ps", "127.0.0.1:1", "Clark"], "Clark beside --ps");
+    complains(&["--all", "--snapshot", "one.file"], "{name}");
 }
 
 #[test]

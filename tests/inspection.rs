@@ -111,12 +111,17 @@ fn the_view_tells_of_clients_and_the_table() {
         "client  open",
         "a deadline of client",
         "1 client of at most",
+        "a line                                        65536 bytes  ? and its first 128",
+        "(--max-per-address)",
     ] {
         assert!(exit.stdout.contains(wanted), "{wanted} in {}", exit.stdout);
     }
     let exit = run_herd(herd.directory(), &["--ps", &address.to_string(), "--json"]);
     let json: Value = serde_json::from_str(&exit.stdout).expect("JSON");
     assert_eq!(json["server"], "Clark");
+    assert_eq!(json["limits"][0]["name"], "connections");
+    let bounds = json["bounds"].as_array().expect("every bound");
+    assert!(bounds.len() > 30 && bounds.iter().any(|row| row["option"] == "max-log"));
 }
 
 #[test]

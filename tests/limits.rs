@@ -118,3 +118,18 @@ fn without_client_idle_a_client_may_be_silent_for_long() {
     client.silence(3_000);
     assert_eq!(client.ask("x\n"), "? x\n");
 }
+
+#[test]
+fn max_connections_closes_one_too_many_and_says_so_in_the_journal() {
+    let (herd, _east) = clark(&["--max-connections", "4"]);
+    let held: Vec<_> = (0..8).map(|_| herd.client("Clark")).collect();
+    common::wait_until(PATIENCE, "the reason in the journal", || {
+        herd.journal("Clark").contains("connections are open")
+    });
+    drop(held);
+    common::wait_until(PATIENCE, "room again", || {
+        let mut client = herd.client("Clark");
+        client.send("x\n");
+        client.try_line(PATIENCE).is_ok()
+    });
+}

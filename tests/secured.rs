@@ -186,6 +186,11 @@ fn a_server_with_the_wrong_certificate_is_left_alone() {
         "peer Bona * no link: the certificate is for another host",
     );
     said("Clark", "it has not proven to be Bona");
+    let err = std::fs::read_to_string(herd.directory().join("Bona.err")).expect("its stderr");
+    assert!(
+        err.contains("Bona.pem does not bear the name Bona"),
+        "{err}"
+    );
     let id = unique("around");
     let answer = herd.client("Clark").ask(iamat(&id));
     for name in ["Jaquez", "Campbell", "Bailey"] {

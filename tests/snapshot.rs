@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use common::{Herd, Plan, iamat, unique, wait_until};
+use herd::net::SNAPSHOT_BYTES_MAX;
 use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -117,7 +118,7 @@ fn a_damaged_snapshot_is_used_up_to_the_damage_and_said() {
         (b"not a snapshot at all\n".to_vec(), 0, 0),
         (Vec::new(), 0, 0),
     ] {
-        let is_empty = damaged.is_empty();
+        let (is_empty, before) = (damaged.is_empty(), damaged.clone());
         fs::write(file(&herd), damaged).expect("a file");
         fs::write(herd.directory().join("Clark.log"), "").expect("a journal");
         herd.restart("Clark");
@@ -126,6 +127,10 @@ fn a_damaged_snapshot_is_used_up_to_the_damage_and_said() {
             (least..=most).contains(&count),
             "{count} of {least} to {most}"
         );
+        if before.starts_with(b"not a") {
+            let kept = fs::read(herd.directory().join("Clark.snapshot.before"));
+            assert_eq!(kept.expect("a copy of what is no snapshot"), before);
+        }
         if !is_empty {
             said(&herd, "the snapshot is damaged at byte ");
             let err = fs::read_to_string(herd.directory().join("Clark.err")).expect("its stderr");
@@ -146,6 +151,8 @@ fn a_snapshot_that_cannot_be_written_stops_nobody() {
         ])
         .start();
     let told = tell(&herd, 50);
+    let err = fs::read_to_string(herd.directory().join("Clark.err")).expect("its stderr");
+    assert!(err.contains("there is no folder nowhere: "), "{err}");
     said(
         &herd,
         "no snapshot, the one before still stands: No such file",
@@ -167,6 +174,14 @@ fn a_snapshot_that_cannot_be_read_is_said_before_anything_is_promised() {
         "{}",
         exit.stderr
     );
+    // As large as no snapshot is, and all holes; a device, which must not be renamed over.
+    let large = fs::File::create(folder.path().join("large")).expect("a file");
+    large.set_len(SNAPSHOT_BYTES_MAX + 1).expect("holes");
+    for (file, why) in [("large", "too large"), ("/dev/null", "no regular file")] {
+        let exit = common::run_herd(folder.path(), &["Clark", "--log=none", "--snapshot", file]);
+        assert_eq!(exit.code, Some(1), "{}", exit.stderr);
+        assert!(exit.stderr.contains(why), "{}", exit.stderr);
+    }
     let exit = common::run_herd(folder.path(), &["Clark", "--snapshot-every", "5"]);
     assert!(exit.stderr.contains("--snapshot-every"), "{}", exit.stderr);
 }

@@ -203,6 +203,34 @@ fn breakpoints_and_watches_stop_a_running_loop() {
     assert!(stepped.quit());
 }
 
+/// A turn of many callbacks, each of them told, takes long: that is no reason to be deaf.
+#[test]
+fn a_long_turn_can_be_stopped_in_its_middle() {
+    let mut stepped = Stepped::start(&[]);
+    stepped.send("continue");
+    let mut crowd: Vec<_> = (0..200).map(|_| Client::connect(stepped.address)).collect();
+    for client in &mut crowd {
+        client.ask("hello\n");
+    }
+    let pid = Pid::from_child(&stepped.child);
+    kill_process(pid, Signal::INT).expect("it runs");
+    has(&stepped.until("(herd) "), &["held: Ctrl-C"]);
+    for client in &mut crowd {
+        client.send("hello\n");
+    }
+    stepped.send("next 3");
+    stepped.until("ran: client");
+    kill_process(pid, Signal::INT).expect("it runs");
+    let said = stepped.until("(herd) ");
+    has(&said, &["held: Ctrl-C", "next: callback: client"]);
+    assert!(!said.contains("finish: what"), "{said}");
+    stepped.give("next");
+    for client in &mut crowd {
+        assert_eq!(client.line(), "? hello\n");
+    }
+    assert!(stepped.quit());
+}
+
 #[test]
 fn the_end_of_input_stops_the_server_in_good_order() {
     let mut stepped = Stepped::start(&["--record", "run.recording"]);
@@ -249,11 +277,22 @@ fn a_replay_that_nobody_can_hold_runs_to_its_end() {
         ),
         (["--json", "Clark"], "expected --ps ADDR beside it"),
         (["--step", "--all"], "expected a NAME"),
+        (
+            ["Clark", "--trace=nowhere/clark.json"],
+            "--trace nowhere/clark.json: No such file",
+        ),
     ] {
         let exit = common::run_herd(directory.path(), &arguments);
         assert_ne!(exit.code, Some(0), "{arguments:?}");
+        assert_eq!(exit.stdout, "", "{arguments:?}");
         has(&exit.stderr, &[wanted]);
     }
     let exit = common::run_herd(directory.path(), &["Clark", "--replay", recording]);
     has(&exit.stderr, &["Clark beside --replay"]);
+    let mut bytes = std::fs::read(recording).expect("a recording");
+    bytes.extend_from_slice(b"more");
+    std::fs::write(directory.path().join("longer.recording"), bytes).expect("a file");
+    let exit = common::run_herd(directory.path(), &["--replay", "longer.recording"]);
+    assert_eq!(exit.code, Some(1), "{exit:?}");
+    has(&exit.stdout, &["4 bytes follow that are no part of it"]);
 }

@@ -20,6 +20,9 @@ use crate::lab::Result;
 use crate::lab::servers::Lab;
 use crate::lab::table::Table;
 
+/// Fewer clients than the shorter run has requests, so that the difference is of updates alone: a new
+/// client costs an allocation and now and then a larger map.
+const KEYS: &str = "1000";
 const SHORT: u64 = 2_000;
 const LONG: u64 = 12_000;
 /// The most that the server's own observer may add.
@@ -61,7 +64,7 @@ fn run(lab: &Lab, observer: &str, depth: u64, requests: u64) -> Result<u64> {
         .read_exact(&mut first)?;
     let load = lab
         .load(addr)?
-        .args(["--connections", "1", "--warmup", "0"])
+        .args(["--connections", "1", "--warmup", "0", "--keys", KEYS])
         .args([
             "--depth",
             &depth.to_string(),

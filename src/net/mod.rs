@@ -15,6 +15,6 @@ pub use listen::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, accept};
 pub use network::{Host, Network, SNAPSHOT_BYTES_MAX, out_of_descriptors};
 pub use tls::{
     ALPN_HERD, Identity, IdentityFiles, Layered, PeerFiles, PlainEngine, RustlsEngine,
-    TlsClientConfig, TlsEngine, TlsError, TlsState,
+    TlsClientConfig, TlsEngine, TlsError, TlsState, bears_name,
 };
 pub use transport::{Read, Transport};

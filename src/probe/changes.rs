@@ -1,4 +1,7 @@
 //! What a step changed: the view before and after, compared row by row. Pure.
+//!
+//! A view shows the first rows of a long table. What only moves into sight or out of it has not
+//! changed, and nothing is said of it.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +32,26 @@ fn rows<'a>(table: &'a Value, key: &str) -> BTreeMap<String, &'a Value> {
     rows.iter().map(|row| (text(&row[key]), row)).collect()
 }
 
+/// The last row that a view shows, if there are more than it shows.
+fn last_in_sight(table: &Value) -> Option<&Value> {
+    let rows = table["rows"].as_array()?;
+    rows.last()
+        .filter(|_| table["total"].as_u64() > Some(rows.len() as u64))
+}
+
+/// Would `table`, whose rows are in the order of `key`, have shown this row if it had held it?
+fn would_show(table: &Value, row: &Value, key: impl Fn(&Value) -> Option<(f64, u64)>) -> bool {
+    last_in_sight(table).is_none_or(|last| key(row) <= key(last))
+}
+
+fn by_slot(row: &Value) -> Option<(f64, u64)> {
+    Some((0.0, row["slot"].as_u64()?))
+}
+
+fn by_time(row: &Value) -> Option<(f64, u64)> {
+    Some((row["when"].as_f64()?, row["handle"].as_u64()?))
+}
+
 /// A value as people read it: text without quotes.
 pub fn text(value: &Value) -> String {
     match value {
@@ -55,7 +78,10 @@ fn connections(before: &Value, after: &Value, said: &mut Vec<String>) {
     let name = |id: &str, row: &Value| format!("{} #{id}", text(&row["kind"]));
     for (id, row) in &new {
         match old.get(id) {
-            None => said.push(format!("{} is new: {}", name(id, row), text(&row["who"]))),
+            None if would_show(&before["connections"], row, by_slot) => {
+                said.push(format!("{} is new: {}", name(id, row), text(&row["who"])));
+            }
+            None => {}
             Some(was) => compare(
                 &name(id, was),
                 &["kind", "state", "unsent", "partial", "flags", "at_end"],
@@ -66,7 +92,7 @@ fn connections(before: &Value, after: &Value, said: &mut Vec<String>) {
         }
     }
     for (id, row) in &old {
-        if !new.contains_key(id) {
+        if !new.contains_key(id) && would_show(&after["connections"], row, by_slot) {
             said.push(format!("{} is closed", name(id, row)));
         }
     }
@@ -93,11 +119,22 @@ fn store(before: &Value, after: &Value, said: &mut Vec<String>) {
         lines.collect::<BTreeMap<_, _>>()
     };
     let was = line(&old["rows"]);
+    let count = said.len();
     for (id, line) in line(&new["rows"]) {
         if was.get(&id) != Some(&line) {
             said.push(format!("the table holds: {}", line.trim_end()));
         }
     }
+    if said.len() == count {
+        compare("the table", &["kept"], old, new, said);
+    }
+}
+
+/// Rows of a table that a view does not show.
+fn hidden(table: &Value) -> usize {
+    let shown = table["rows"].as_array().map_or(0, Vec::len);
+    let total = table["total"].as_u64().unwrap_or_default();
+    (total as usize).saturating_sub(shown)
 }
 
 fn lookups(before: &Value, after: &Value, said: &mut Vec<String>) {
@@ -122,14 +159,18 @@ fn scheduled(before: &Value, after: &Value, said: &mut Vec<String>) {
     let old_timers = rows(&before["timers"]["rows"], "handle");
     let new_timers = rows(&after["timers"]["rows"], "handle");
     let new_ready = rows(&after["ready"]["rows"], "handle");
-    for (handle, row) in &new_ready {
-        if !old_ready.contains_key(handle) {
-            let says = text(&row["says"]);
-            said.push(format!("queued: {says} (handle {handle})"));
-        }
+    let unseen = |handle: &String| !old_ready.contains_key(handle);
+    // The queue moves up: what waited out of sight comes into it before what is new.
+    for (handle, row) in new_ready
+        .iter()
+        .filter(|(handle, _)| unseen(handle))
+        .skip(hidden(&before["ready"]))
+    {
+        let says = text(&row["says"]);
+        said.push(format!("queued: {says} (handle {handle})"));
     }
     for (handle, row) in &new_timers {
-        if !old_timers.contains_key(handle) {
+        if !old_timers.contains_key(handle) && would_show(&before["timers"], row, by_time) {
             let left = row["left"].as_f64().unwrap_or_default();
             let says = text(&row["says"]);
             said.push(format!(
@@ -138,7 +179,11 @@ fn scheduled(before: &Value, after: &Value, said: &mut Vec<String>) {
         }
     }
     for (handle, row) in &old_timers {
-        if !new_timers.contains_key(handle) && !new_ready.contains_key(handle) {
+        let is_gone = !new_timers.contains_key(handle) && !new_ready.contains_key(handle);
+        // One that is due may wait in the queue, out of sight.
+        let is_due = row["when"].as_f64() <= after["loop"]["time"].as_f64();
+        let may_wait = is_due && last_in_sight(&after["ready"]).is_some();
+        if is_gone && !may_wait && would_show(&after["timers"], row, by_time) {
             said.push(format!("timer cancelled: {}", text(&row["says"])));
         }
     }
@@ -231,6 +276,60 @@ mod tests {
         let said = changes(&before, &after);
         assert_eq!(said.len(), CHANGES_MAX + 1);
         assert_eq!(said[CHANGES_MAX], "and 76 more changes");
+    }
+
+    /// Rows with these numbers out of so many.
+    fn table(total: u64, numbers: std::ops::Range<u64>) -> Value {
+        let row = |number: u64| {
+            json!({
+                "id": number, "slot": number, "handle": number, "kind": "client", "who": "x",
+                "when": number as f64, "left": 1.0, "says": format!("callback {number}"),
+            })
+        };
+        json!({"total": total, "rows": numbers.map(row).collect::<Vec<_>>()})
+    }
+
+    #[test]
+    fn what_moves_into_sight_or_out_of_it_has_not_changed() {
+        let all = |table: &Value| {
+            json!({
+                "connections": table, "ready": {"rows": []}, "timers": table,
+                "loop": {"time": 0.0}, "store": {"kept": 1},
+            })
+        };
+        let ready = |table: &Value| json!({"ready": table, "timers": {"rows": []}});
+        // The first goes, and a fourth comes into sight; and the other way round.
+        let (low, high) = (table(9, 1..4), table(8, 2..5));
+        assert_eq!(
+            changes(&all(&low), &all(&high)),
+            ["client #1 is closed", "timer cancelled: callback 1"]
+        );
+        assert_eq!(
+            changes(&all(&high), &all(&low)),
+            [
+                "client #1 is new: x",
+                "timer set: callback 1, in 1.000 s (handle 1)"
+            ]
+        );
+        assert!(changes(&ready(&low), &ready(&high)).is_empty());
+        let short = table(4, 1..4);
+        assert_eq!(
+            changes(&ready(&short), &ready(&table(4, 2..6))),
+            ["queued: callback 5 (handle 5)"]
+        );
+        // A timer that is due waits in a queue that is longer than what is shown.
+        let mut after = all(&table(2, 2..4));
+        after["ready"] = table(9, 11..14);
+        after["loop"]["time"] = json!(1.5);
+        let before = json!({"connections": after["connections"], "ready": {"rows": []},
+            "timers": table(3, 1..4), "store": {"kept": 1}});
+        assert!(!changes(&before, &after).contains(&String::from("timer cancelled: callback 1")));
+    }
+
+    #[test]
+    fn a_report_of_a_client_out_of_sight_is_told() {
+        let store = |kept: u64| json!({"store": {"records": 90, "kept": kept, "rows": []}});
+        assert_eq!(changes(&store(7), &store(8)), ["the table: kept 7 -> 8"]);
     }
 
     #[test]

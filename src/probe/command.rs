@@ -314,7 +314,12 @@ fn more(name: &str) -> &'static str {
              ready        callbacks that wait to run, why each is there, queued where, for how long\n  \
              timers       callbacks that wait for their time\n  \
              connections  a row for each, with its state, its buffers and its flags\n  \
-             peers        the neighbours, and our link to each\n"
+             peers        the neighbours, and our link to each\n  \
+             store        the location table, and the clients that came last\n  \
+             lookups      questions to Places that are under way\n  \
+             limits       what is in use of each limit, and what happens at it\n  \
+             breakpoints  what break, until and watch have set\n  \
+             all          all of these, but for breakpoints\n"
         }
         _ => "",
     }

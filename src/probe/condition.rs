@@ -83,8 +83,11 @@ impl Condition {
                     .ok_or_else(|| Misunderstood(expected()))
             }
             "connection" => {
-                let number: u64 = number("the number of a connection")?;
-                Ok(Condition::Connection(number as u32))
+                let number = number("the number of a connection")?;
+                let number = u32::try_from(number);
+                let expected =
+                    |_| Misunderstood(format!("{rest:?}: no connection has that number"));
+                number.map(Condition::Connection).map_err(expected)
             }
             "turn" | "iteration" => number("the number of a turn").map(Condition::Turn),
             "peer" if !rest.is_empty() => Ok(Condition::Peer(rest.to_string())),
@@ -184,6 +187,7 @@ mod tests {
             "callback",
             "callback Jump",
             "connection x",
+            "connection 4294967299",
             "peer",
             "timer 3",
             "slow",

@@ -140,7 +140,7 @@ impl Head<'_, '_> {
         match (&route, self.method) {
             (Route::Get(_), "GET") => Ok(route),
             (Route::Command, "POST") => match self.field("content-type")? {
-                Some(kind) if kind.starts_with("application/json") => Ok(route),
+                Some(kind) if is_json(kind) => Ok(route),
                 _ => refuse(415, "a body of application/json"),
             },
             _ => refuse(405, "GET, or POST for /command"),
@@ -160,6 +160,12 @@ impl Head<'_, '_> {
             },
         }
     }
+}
+
+/// The media type, whatever its parameters.
+fn is_json(kind: &str) -> bool {
+    let media = kind.split(';').next().unwrap_or_default();
+    media.trim().eq_ignore_ascii_case("application/json")
 }
 
 fn command(body: &[u8]) -> Result<Request, Refusal> {
@@ -292,7 +298,14 @@ mod tests {
         );
         let command = "{\"command\":\"step\"}";
         assert_eq!(status(post(command, "")), 415);
-        assert_eq!(status(post(command, "Content-Type: text/plain\r\n")), 415);
+        for kind in [
+            "text/plain",
+            "application/jsonx",
+            "text/plain; application/json",
+        ] {
+            let field = format!("Content-Type: {kind}\r\n");
+            assert_eq!(status(post(command, &field)), 415, "{kind}");
+        }
         assert_eq!(
             status(post(
                 command,

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::http::{self, Refusal, Request};
-use crate::event_loop::{self, Application, EventLoop, Readiness, Token};
+use crate::event_loop::{self, Application, EventLoop, Readiness, Token, World};
 use crate::net::{Accepted, Network, Read, Transport, accept};
 use crate::worlds::os::{Listener, OsStream, OsWorld};
 
@@ -24,6 +24,9 @@ pub const READS_A_TURN: usize = 4;
 pub const NOISE_MAX: usize = 64 * 1024;
 /// Subscribers are told this often, at most.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+/// To tell them takes one part in so many of the server's time, at most: a view of a thousand
+/// connections costs milliseconds.
+pub const PUBLISH_SHARE: u32 = 10;
 /// A subscriber with this much unsent misses what is published.
 pub const SUBSCRIBER_UNSENT_MAX: usize = 512 * 1024;
 
@@ -119,6 +122,8 @@ pub struct Inspector {
     next: u32,
     asks: Vec<Ask>,
     ticking: bool,
+    /// When the view was asked for that subscribers get next.
+    asked: Option<Duration>,
     request_deadline: Duration,
 }
 
@@ -132,6 +137,7 @@ impl Inspector {
             next: 1,
             asks: Vec::new(),
             ticking: false,
+            asked: None,
             request_deadline,
         }
     }
@@ -182,6 +188,24 @@ impl Inspector {
         for token in tokens {
             self.send(event_loop, token, event.as_bytes());
         }
+        let now = event_loop.world.time();
+        let cost = self
+            .asked
+            .take()
+            .map_or(Duration::ZERO, |asked| now.saturating_sub(asked));
+        if self.has_subscribers() && !std::mem::replace(&mut self.ticking, true) {
+            let pause = PUBLISH_EVERY.max(cost * PUBLISH_SHARE);
+            event_loop.call_later(pause, InspectCallback::Tick);
+        }
+    }
+
+    /// Asks for the view that subscribers get, unless they get one soon.
+    fn ask_to_publish(&mut self, event_loop: &mut InspectLoop) {
+        if self.ticking || self.asks.contains(&Ask::Publish) {
+            return;
+        }
+        self.asked = Some(event_loop.world.time());
+        self.asks.push(Ask::Publish);
     }
 
     fn accept_all(&mut self, event_loop: &mut InspectLoop) {
@@ -282,8 +306,7 @@ impl Inspector {
                 visitor.input = Vec::new();
                 let head = http::head(200, "text/event-stream", None);
                 self.send(event_loop, token, head.as_bytes());
-                self.asks.push(Ask::Publish);
-                self.tick_later(event_loop);
+                self.ask_to_publish(event_loop);
             }
         }
     }
@@ -353,12 +376,6 @@ impl Inspector {
         }
     }
 
-    fn tick_later(&mut self, event_loop: &mut InspectLoop) {
-        if !std::mem::replace(&mut self.ticking, true) {
-            event_loop.call_later(PUBLISH_EVERY, InspectCallback::Tick);
-        }
-    }
-
     fn tick(&mut self, event_loop: &mut InspectLoop) {
         self.ticking = false;
         let now = event_loop.time();
@@ -379,8 +396,7 @@ impl Inspector {
             self.close(event_loop, token);
         }
         if self.has_subscribers() {
-            self.asks.push(Ask::Publish);
-            self.tick_later(event_loop);
+            self.ask_to_publish(event_loop);
         }
     }
 }
@@ -414,4 +430,62 @@ impl Application<OsWorld> for Inspector {
     }
 
     fn before_poll(&mut self, _: &mut InspectLoop) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+    use std::net::TcpStream;
+
+    /// Views that are costly to make come rarely, however many want them.
+    #[test]
+    fn subscribers_share_a_view_and_take_a_tenth_of_the_time() {
+        let mut event_loop = EventLoop::new(OsWorld::new().expect("a poller"));
+        let mut inspector = Inspector::new(REQUEST_DEADLINE);
+        let any = "127.0.0.1:0".parse().expect("an address");
+        inspector.listen(&mut event_loop, any).expect("it listens");
+        let address = inspector.address().expect("an address");
+        let request = format!("GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let subscribe = || {
+            let mut stream = TcpStream::connect(address).expect("it listens");
+            stream.write_all(request.as_bytes()).expect("it reads");
+            stream
+        };
+        let _first = [subscribe(), subscribe(), subscribe()];
+        while inspector.visitors.len() < 3
+            || inspector
+                .visitors
+                .values()
+                .any(|one| one.phase != Phase::Subscribed)
+        {
+            event_loop.run_once(&mut inspector).expect("it polls");
+        }
+        assert_eq!(inspector.take_asks(), [Ask::Publish]);
+        // To make this view takes long.
+        let cost = Duration::from_millis(100);
+        std::thread::sleep(cost);
+        let before = event_loop.world.time();
+        inspector.publish(&mut event_loop, "{}");
+        let ticks = event_loop
+            .timers()
+            .filter(|(_, _, one)| one.callback == InspectCallback::Tick);
+        let next: Vec<Duration> = ticks.map(|(when, _, _)| when).collect();
+        assert_eq!(next.len(), 1);
+        assert!(
+            next[0] + cost >= before + cost * PUBLISH_SHARE - cost,
+            "{next:?} {before:?}"
+        );
+        // Who comes meanwhile waits for that one.
+        let _late = subscribe();
+        while inspector.visitors.len() < 4
+            || inspector
+                .visitors
+                .values()
+                .any(|one| one.phase != Phase::Subscribed)
+        {
+            event_loop.run_once(&mut inspector).expect("it polls");
+        }
+        assert_eq!(inspector.take_asks(), []);
+    }
 }

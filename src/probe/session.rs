@@ -360,7 +360,9 @@ impl<H: Stage> Session<H> {
         let due = inspection
             .patience()
             .is_some_and(|patience| patience.is_zero());
-        match self.driver.world().take_attention() || replay || due {
+        // Moments that are told take long, and so can a turn of them: it polls only at its end.
+        let told = matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
+        match self.driver.world().take_attention() || told || replay || due {
             true => self.attend(false),
             false => Ok(()),
         }
@@ -386,16 +388,9 @@ impl<H: Stage> Session<H> {
     }
 
     fn serve(&mut self, ask: Ask) {
-        let held = self.goal == Goal::Hold;
         match ask {
-            Ask::Line(line) => {
-                self.lines.push_back(line);
-                let typed = self.console.as_ref().is_some_and(Console::is_terminal);
-                if typed && !held {
-                    self.hold(Some(String::from("you typed something")));
-                }
-            }
-            Ask::InputEnded => self.lines.push_back(String::from("quit")),
+            Ask::Line(line) => self.typed(line, "you typed something"),
+            Ask::InputEnded => self.typed(String::from("quit"), "the end of your input"),
             Ask::Signal(number) => self.signal(number),
             Ask::View(to) => {
                 let view = self.view().to_string();
@@ -418,6 +413,15 @@ impl<H: Stage> Session<H> {
                 let view = self.view();
                 self.publish(&view);
             }
+        }
+    }
+
+    /// A line waits until the loop is held; one that was typed holds it.
+    fn typed(&mut self, line: String, why: &str) {
+        self.lines.push_back(line);
+        let typed = self.console.as_ref().is_some_and(Console::is_terminal);
+        if typed && self.goal != Goal::Hold {
+            self.hold(Some(String::from(why)));
         }
     }
 

@@ -326,7 +326,7 @@ pub fn lookups(view: &Value) -> String {
     out
 }
 
-/// What is used of each limit.
+/// What is used of the limits that fill up, and what bounds everything else.
 pub fn limits(view: &Value) -> String {
     let mut out = String::from("limits: what is in use of each\n");
     for row in rows(&view["limits"]) {
@@ -341,6 +341,27 @@ pub fn limits(view: &Value) -> String {
                 text(&row["name"]),
                 text(&row["used"]),
                 text(&row["max"]),
+            ),
+        );
+    }
+    if !rows(&view["bounds"]).is_empty() {
+        out.push_str("bounds: what happens at each\n");
+    }
+    for row in rows(&view["bounds"]) {
+        let option = match &row["option"] {
+            Value::Null => String::new(),
+            option => format!("  (--{})", text(option)),
+        };
+        let value = match (&row["value"], &row["option"]) {
+            (value, Value::String(_)) if *value == 0 => String::from("none"),
+            (value, _) => format!("{value} {}", text(&row["unit"])),
+        };
+        line(
+            &mut out,
+            format_args!(
+                "  {:<38} {value:>18}  {}{option}",
+                text(&row["what"]),
+                text(&row["then"]),
             ),
         );
     }

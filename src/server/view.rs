@@ -89,7 +89,7 @@ impl<H: Host> Node<H> {
             },
             "store": self.store_rows(),
             "lookups": self.lookups.as_ref().map(|all| lookup_rows(all, event_loop.time())),
-            "limits": super::limits::rows(&self.config),
+            "bounds": super::limits::rows(&self.config),
             "snapshots": self.snapshots.as_ref().map(Snapshots::row),
             "journal": {
                 "enabled": self.journal.is_enabled(),

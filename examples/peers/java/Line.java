@@ -10,8 +10,8 @@ final class Line {
 
     /** The longest, its LF not counted. */
     static final int MAX = 64 * 1024;
-    static final int BURN_MAX = 10_000;
 
+    private static final int BURN_MAX = 10_000;
     private static final int ID_MAX = 4096;
     private static final int BOUND_MAX = 20;
     private static final int FIELDS_MAX = 6;

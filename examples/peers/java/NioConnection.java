@@ -92,7 +92,9 @@ final class NioConnection implements NioHandler {
             neighbour = greeted.neighbour();
         } else if (outcome instanceof Outcome.Work work) {
             waits = true;
-            herd.server.perform(work).whenCompleteAsync((answer, failure) -> answered(answer), herd);
+            herd.server
+                    .perform(work)
+                    .whenCompleteAsync((answer, failure) -> herd.attempt(this, () -> answered(answer)), herd);
         }
     }
 

@@ -1,5 +1,4 @@
 import java.io.IOException;
-import java.net.StandardSocketOptions;
 import java.nio.channels.SelectionKey;
 import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
@@ -33,6 +32,11 @@ public final class NioHerd implements Executor {
     private static final int TURN_INPUT_MAX = 256 * 1024;
     private static final int BUFFERS_MAX = 1024;
     private static final int BUFFER_KEPT_MAX = 64 * 1024;
+
+    /** What a connection or a link does. */
+    interface Action {
+        void run() throws IOException;
+    }
 
     final Server server;
     /** For whoever reads. What is left in it afterwards, each puts aside. */
@@ -84,8 +88,11 @@ public final class NioHerd implements Executor {
     }
 
     private void handle(SelectionKey key) {
-        NioHandler handler = (NioHandler) key.attachment();
-        attempt(handler, () -> handler.ready(key));
+        // Something before it in this turn may have closed its channel.
+        if (key.isValid()) {
+            NioHandler handler = (NioHandler) key.attachment();
+            attempt(handler, () -> handler.ready(key));
+        }
         if (turnInput > TURN_INPUT_MAX) {
             finishTurn();
         }
@@ -126,10 +133,6 @@ public final class NioHerd implements Executor {
 
     void executeIn(long millis, Runnable task) {
         CompletableFuture.delayedExecutor(millis, TimeUnit.MILLISECONDS, this).execute(task);
-    }
-
-    interface Action {
-        void run() throws IOException;
     }
 
     /** What goes wrong concerns this handler alone. */

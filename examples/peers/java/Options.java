@@ -7,7 +7,6 @@ import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.NoSuchElementException;
 
 /** What the command line and the herd file say. */
 record Options(
@@ -35,8 +34,8 @@ record Options(
     static Options parse(String program, String[] arguments) {
         try {
             return read(List.of(arguments).iterator());
-        } catch (IOException | IllegalArgumentException | NoSuchElementException problem) {
-            System.err.printf("%s: %s%n", program, problem.getMessage());
+        } catch (IOException | IllegalArgumentException problem) {
+            System.err.printf("%s: %s%n", program, problem);
             System.err.printf(
                     "usage: %s NAME [--herd FILE] [--places-url URL] [--ca-file PEM] [--log FILE|none] [--burn]%n",
                     program);
@@ -46,22 +45,19 @@ record Options(
     }
 
     private static Options read(Iterator<String> arguments) throws IOException {
-        String name = arguments.next();
+        String name = next(arguments, "a server's name");
         String herd = COURSE;
+        String log = name + ".log";
         URI placesUrl = null;
         Path caFile = null;
-        Path log = Path.of(name + ".log");
         boolean burn = false;
         while (arguments.hasNext()) {
             String option = arguments.next();
             switch (option) {
-                case "--herd" -> herd = Files.readString(Path.of(arguments.next()));
-                case "--places-url" -> placesUrl = URI.create(arguments.next());
-                case "--ca-file" -> caFile = Path.of(arguments.next());
-                case "--log" -> {
-                    String file = arguments.next();
-                    log = file.equals("none") ? null : Path.of(file);
-                }
+                case "--herd" -> herd = Files.readString(Path.of(next(arguments, "a file")));
+                case "--places-url" -> placesUrl = URI.create(next(arguments, "a URL"));
+                case "--ca-file" -> caFile = Path.of(next(arguments, "a file"));
+                case "--log" -> log = next(arguments, "a file or none");
                 case "--burn" -> burn = true;
                 default -> throw new IllegalArgumentException(option + " is no option");
             }
@@ -69,24 +65,50 @@ record Options(
         Map<String, Json> file = members(Json.parse(herd));
         Map<String, InetSocketAddress> servers = new LinkedHashMap<>();
         members(file.get("servers")).forEach((server, address) -> servers.put(server, address(text(address))));
+        List<String> neighbours = neighbours(name, items(file.get("links")));
+        check(name, servers);
+        neighbours.forEach(neighbour -> check(neighbour, servers));
+        Path journal = log.equals("none") ? null : Path.of(log);
+        return new Options(name, servers, neighbours, placesUrl, caFile, journal, burn);
+    }
+
+    private static String next(Iterator<String> arguments, String expected) {
+        if (!arguments.hasNext()) {
+            throw new IllegalArgumentException("expected " + expected);
+        }
+        return arguments.next();
+    }
+
+    private static void check(String name, Map<String, InetSocketAddress> servers) {
         if (!servers.containsKey(name)) {
             throw new IllegalArgumentException(name + " is none of " + servers.keySet());
         }
-        return new Options(name, servers, neighbours(name, items(file.get("links"))), placesUrl, caFile, log, burn);
     }
 
     private static List<String> neighbours(String name, List<Json> links) {
         return links.stream()
-                .map(link -> items(link).stream().map(Options::text).toList())
+                .map(Options::pair)
                 .filter(pair -> pair.contains(name))
                 .map(pair -> pair.get(pair.get(0).equals(name) ? 1 : 0))
                 .toList();
     }
 
+    private static List<String> pair(Json link) {
+        List<String> names = items(link).stream().map(Options::text).toList();
+        if (names.size() != 2) {
+            throw new IllegalArgumentException("the herd file: expected two names in a link");
+        }
+        return names;
+    }
+
     private static InetSocketAddress address(String text) {
         int colon = text.lastIndexOf(':');
         String host = text.substring(0, Math.max(colon, 0)).replaceAll("[\\[\\]]", "");
-        return new InetSocketAddress(host, Integer.parseInt(text.substring(colon + 1)));
+        InetSocketAddress address = new InetSocketAddress(host, Integer.parseInt(text.substring(colon + 1)));
+        if (address.isUnresolved()) {
+            throw new IllegalArgumentException("nobody knows the host of " + text);
+        }
+        return address;
     }
 
     private static Map<String, Json> members(Json json) {

@@ -1,10 +1,11 @@
 /** What a line leaves to do for the connection that it came from. */
 sealed interface Outcome {
-    /** Nothing: its answer is there, or it gets none. */
-    record Done() implements Outcome {}
-
-    /** It is no command; it is to be answered with itself. */
-    record Invalid() implements Outcome {}
+    enum Settled implements Outcome {
+        /** Its answer is there, or it gets none. */
+        DONE,
+        /** It is no command, and is answered with itself. */
+        INVALID
+    }
 
     /** From now on a neighbour speaks here. */
     record Greeted(Link neighbour) implements Outcome {}
@@ -15,7 +16,4 @@ sealed interface Outcome {
     record Ask(Sighting sighting, int metres, int bound) implements Work {}
 
     record Burn(int milliseconds, boolean away) implements Work {}
-
-    Outcome DONE = new Done();
-    Outcome INVALID = new Invalid();
 }

@@ -61,7 +61,10 @@ final class Places {
                 ? null
                 : url.toString().replaceAll("/+$", "") + "/maps/api/place/nearbysearch/json?location=";
         String secret = System.getenv("GOOGLE_PLACES_API_KEY");
-        key = secret == null || secret.isEmpty() ? "" : "&key=" + URLEncoder.encode(secret, StandardCharsets.UTF_8).replace("+", "%20");
+        // It encodes forms, where a space is a plus.
+        key = secret == null || secret.isEmpty()
+                ? ""
+                : "&key=" + URLEncoder.encode(secret, StandardCharsets.UTF_8).replace("+", "%20");
     }
 
     /** The JSON and the empty line, whatever happens. */

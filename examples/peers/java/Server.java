@@ -67,19 +67,19 @@ final class Server {
             if (line.command() == Line.Command.AT) {
                 hear(line, neighbour, answers);
             }
-            return Outcome.DONE;
+            return Outcome.Settled.DONE;
         }
         int start = answers.length();
         Outcome outcome = switch (line.command()) {
             case IAMAT -> report(line, receipt, answers);
             case WHATSAT -> ask(line);
             case PEER -> greet(line.text(1));
-            case BURN -> options.burn() ? new Outcome.Burn(line.scaled(1, 0), line.fields() == 3) : Outcome.INVALID;
-            case AT, INVALID -> Outcome.INVALID;
+            case BURN -> burn(line);
+            case AT, INVALID -> Outcome.Settled.INVALID;
         };
-        if (outcome == Outcome.INVALID) {
+        if (outcome == Outcome.Settled.INVALID) {
             refuse(line, line.end(), answers);
-        } else if (outcome == Outcome.DONE) {
+        } else if (outcome == Outcome.Settled.DONE) {
             noteAnswer(answers.array(), start, answers.length());
         }
         return outcome;
@@ -90,24 +90,27 @@ final class Server {
         refuse(line, line.start() + TOO_LONG_ECHO, answers);
     }
 
-    /** Begins what takes its time; the answer comes on another thread. */
+    /** Begins what takes its time. The answer comes on another thread, unless it was computed right here. */
     CompletableFuture<byte[]> perform(Outcome.Work work) {
-        CompletableFuture<byte[]> answer;
+        return answer(work).thenApply(answer -> {
+            noteAnswer(answer, 0, answer.length);
+            return answer;
+        });
+    }
+
+    /** From Java 21 on this is a switch, and the compiler sees that it leaves nothing out. */
+    private CompletableFuture<byte[]> answer(Outcome.Work work) {
         if (work instanceof Outcome.Ask ask) {
             byte[] line = ask.sighting().line();
-            answer = places.near(ask.sighting().coordinates(), ask.metres(), ask.bound())
+            return places.near(ask.sighting().coordinates(), ask.metres(), ask.bound())
                     .thenApply(json -> new Bytes(line.length + json.length).add(line).add(json).copyFrom(0));
-        } else if (work instanceof Outcome.Burn burn && burn.away()) {
-            answer = CompletableFuture.supplyAsync(() -> burn(burn.milliseconds()), away);
-        } else if (work instanceof Outcome.Burn burn) {
-            answer = CompletableFuture.completedFuture(burn(burn.milliseconds()));
-        } else {
-            throw new AssertionError(work);
         }
-        return answer.thenApply(bytes -> {
-            noteAnswer(bytes, 0, bytes.length);
-            return bytes;
-        });
+        if (work instanceof Outcome.Burn burn) {
+            return burn.away()
+                    ? CompletableFuture.supplyAsync(() -> compute(burn.milliseconds()), away)
+                    : CompletableFuture.completedFuture(compute(burn.milliseconds()));
+        }
+        throw new AssertionError(work);
     }
 
     private Outcome report(Line line, long receipt, Bytes answers) {
@@ -116,12 +119,12 @@ final class Server {
         if (sighting.line().length > Line.MAX + 1) {
             // No neighbour would take it.
             answers.truncate(start);
-            return Outcome.INVALID;
+            return Outcome.Settled.INVALID;
         }
         if (table.report(sighting)) {
             flood(sighting, null);
         }
-        return Outcome.DONE;
+        return Outcome.Settled.DONE;
     }
 
     private void hear(Line line, Link neighbour, Bytes scratch) {
@@ -135,7 +138,17 @@ final class Server {
 
     private Outcome ask(Line line) {
         Sighting sighting = table.of(line.text(1));
-        return sighting == null ? Outcome.INVALID : new Outcome.Ask(sighting, line.scaled(2, 3), line.scaled(3, 0));
+        if (sighting == null) {
+            return Outcome.Settled.INVALID;
+        }
+        return new Outcome.Ask(sighting, line.scaled(2, 3), line.scaled(3, 0));
+    }
+
+    private Outcome burn(Line line) {
+        if (!options.burn()) {
+            return Outcome.Settled.INVALID;
+        }
+        return new Outcome.Burn(line.scaled(1, 0), line.fields() == 3);
     }
 
     private Outcome greet(String name) {
@@ -145,7 +158,7 @@ final class Server {
                 return new Outcome.Greeted(link);
             }
         }
-        return Outcome.INVALID;
+        return Outcome.Settled.INVALID;
     }
 
     /** Passes news on, to all neighbours but the one they came from. */
@@ -168,11 +181,12 @@ final class Server {
     }
 
     /** Computes until this thread has used so much time. */
-    private static byte[] burn(int milliseconds) {
+    private static byte[] compute(int milliseconds) {
         LongSupplier clock = cpuClock();
         long end = clock.getAsLong() + milliseconds * 1_000_000L;
         byte[] answer = ("BURNT " + milliseconds + "\n").getBytes(StandardCharsets.US_ASCII);
         long bits = 1;
+        // Without a look at the bits the compiler could leave the loop out.
         while (clock.getAsLong() < end || bits == 0) {
             for (int round = 0; round < 10_000; round++) {
                 bits = bits * 6_364_136_223_846_793_005L + 1;

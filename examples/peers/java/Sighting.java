@@ -2,8 +2,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 
 /**
- * A report as a server took it: its AT line, and where the fields begin in it. A record of five texts would say
- * it sooner, and cost three times the memory.
+ * A report as a server took it: its AT line, and where the fields begin in it. A record of five strings would be
+ * eight objects more, and would have to be put together for each answer and each neighbour.
  */
 final class Sighting implements Comparable<Sighting> {
     private static final int SERVER = "AT ".length();

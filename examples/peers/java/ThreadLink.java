@@ -55,8 +55,8 @@ final class ThreadLink implements Link, Runnable {
                 try (Socket socket = dial()) {
                     backoff.reset();
                     hold(socket);
-                } catch (IOException gone) {
-                    // Why it ended does not matter: it is dialled again.
+                } catch (IOException | OutOfMemoryError gone) {
+                    // Why it ended does not matter, or that the system had no thread: it is dialled again.
                 }
                 if (greetings.tryAcquire(backoff.nextMillis(), TimeUnit.MILLISECONDS)) {
                     backoff.reset();
@@ -88,8 +88,8 @@ final class ThreadLink implements Link, Runnable {
         // Before the dump is begun: what changes meanwhile is in one of them.
         feed = current;
         Thread writer = threads.newThread(current);
-        writer.start();
         try {
+            writer.start();
             // A neighbour says nothing here; its end is what we wait for.
             socket.getInputStream().transferTo(OutputStream.nullOutputStream());
         } finally {

@@ -1,12 +1,12 @@
 //! What a server proves itself with, and whom it believes: to its neighbours, to its clients.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
@@ -87,6 +87,20 @@ impl Identity {
         let session = session.map_err(|error| error.to_string())?;
         Ok(RustlsEngine::new(session, Closing::Half))
     }
+}
+
+/// True if the first certificate in this file bears `name`, as its neighbours will ask of it.
+pub fn bears_name(certificate: &Path, name: &str) -> bool {
+    let pem = std::fs::read(certificate).unwrap_or_default();
+    let first = CertificateDer::pem_slice_iter(&pem).next();
+    let first = first.and_then(Result::ok);
+    let parsed = first
+        .as_ref()
+        .and_then(|der| ParsedCertificate::try_from(der).ok());
+    let name = ServerName::try_from(name).ok();
+    parsed.zip(name).is_some_and(|(certificate, name)| {
+        rustls::client::verify_server_name(&certificate, &name).is_ok()
+    })
 }
 
 type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);

@@ -23,7 +23,7 @@ mod stream;
 pub use config::TlsClientConfig;
 pub use engine::RustlsEngine;
 pub use error::TlsError;
-pub use identity::{ALPN_HERD, Identity, IdentityFiles, PeerFiles};
+pub use identity::{ALPN_HERD, Identity, IdentityFiles, PeerFiles, bears_name};
 pub use plain::PlainEngine;
 pub use stream::Layered;
 

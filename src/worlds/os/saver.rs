@@ -55,12 +55,30 @@ impl Saver {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let mut bytes = Vec::new();
-        let count = file.take(SNAPSHOT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
-        match count as u64 > SNAPSHOT_BYTES_MAX {
-            true => Err(io::Error::other("it is too large to be a snapshot")),
-            false => Ok(bytes),
+        let facts = file.metadata()?;
+        if !facts.is_file() && !facts.is_dir() {
+            // The next snapshot would be renamed over it.
+            return Err(io::Error::other("it is no regular file"));
         }
+        let mut bytes = Vec::new();
+        if facts.len() <= SNAPSHOT_BYTES_MAX {
+            file.take(SNAPSHOT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        }
+        match facts.len().max(bytes.len() as u64) > SNAPSHOT_BYTES_MAX {
+            true => Err(io::Error::other("it is too large to be a snapshot")),
+            false => self.set_aside(&bytes).map(|()| bytes),
+        }
+    }
+
+    /// A file that does not begin as a snapshot may be somebody's own, named by mistake: the next
+    /// snapshot stands in its place, so it is copied beside.
+    fn set_aside(&self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() || bytes.starts_with(b"herd snapshot ") {
+            return Ok(());
+        }
+        let mut name = self.path.clone().into_os_string();
+        name.push(".before");
+        fs::write(name, bytes)
     }
 
     /// Gives the writer a piece; the first begins a snapshot.

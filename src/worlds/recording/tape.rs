@@ -159,6 +159,11 @@ impl Tape {
         let at = self.decoder.position;
         let then = self.ask(question, |from| Some((from.number()?, from.number()?)));
         match then {
+            Some(then) if then == mine && self.decoder.position < self.bytes.len() => {
+                let more = self.bytes.len() - self.decoder.position;
+                let then = format!("ends, and {more} bytes follow that are no part of it");
+                self.differ(self.decoder.position, then, question);
+            }
             Some(then) if then == mine => self.ending = Some(Ending::Complete),
             Some((count, _)) => {
                 self.differ(at, format!("ends after {count} callbacks"), question);
