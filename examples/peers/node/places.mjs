@@ -3,111 +3,131 @@ import fs from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import tls from 'node:tls';
-import { splitPosition } from './wire.mjs';
+import { fieldsOf } from './table.mjs';
 
 const UNKNOWN = '{"html_attributions":[],"results":[],"status":"UNKNOWN_ERROR"}';
 const DEADLINE = 10_000;
 const BODY_MAX = 1 << 20;
 
-/** Google Places, by Node's own client; its agent keeps connections. */
+/** Google Places, by Node's own client. Its platform: the agent keeps connections, and resumes sessions. */
 export class Places {
   /** @param {string | undefined} url @param {string | undefined} caFile */
   constructor(url, caFile) {
-    this.url = url;
-    this.key = process.env.GOOGLE_PLACES_API_KEY ?? '';
-    const secure = url?.startsWith('https:');
-    const ca = caFile ? [...tls.rootCertificates, fs.readFileSync(caFile, 'utf8')] : undefined;
-    this.get = secure ? https.get : http.get;
-    this.agent = secure
-      ? new https.Agent({ keepAlive: true, maxFreeSockets: 4, ca })
-      : new http.Agent({ keepAlive: true, maxFreeSockets: 4 });
+    this.url = url?.replace(/\/+$/, '');
+    this.key = (process.env.GOOGLE_PLACES_API_KEY ?? '').trim();
+    const keep = { keepAlive: true, maxFreeSockets: 4 };
+    if (url?.startsWith('https:')) {
+      const ca = caFile ? [...tls.rootCertificates, fs.readFileSync(caFile, 'utf8')] : undefined;
+      this.get = https.get;
+      this.agent = new https.Agent({ ...keep, ca });
+    } else {
+      this.get = http.get;
+      this.agent = new http.Agent(keep);
+    }
   }
 
   /**
-   * The JSON and the empty line, whatever happens; Latin-1 like all our text.
-   * @param {string} position
+   * A record, the JSON and the empty line, whatever happens; Latin-1 like all our text.
+   * @param {string} record
    * @param {import('./wire.mjs').Question} question
-   * @returns {Promise<string>}
    */
-  async near(position, question) {
+  async near(record, { radiusMetres, bound }) {
     let body = UNKNOWN;
     try {
-      body = cut(await this.ask(position, question), question.bound);
+      const signal = AbortSignal.timeout(DEADLINE);
+      body = cut(await this.ask(this.target(fieldsOf(record).position, radiusMetres), signal), bound);
     } catch {
       // The command was valid: an answer that says so little is still one.
     }
-    return body.replace(/(?:\r?\n){2,}/g, '\n').replace(/[\r\n]+$/, '') + '\n\n';
+    // A refusal may repeat the key.
+    if (this.key) body = body.replaceAll(this.key, '***');
+    return `${record}${body.replace(/(?:\r?\n)+/g, '\n').replace(/\n$/, '')}\n\n`;
   }
 
-  /**
-   * @param {string} position
-   * @param {import('./wire.mjs').Question} question
-   * @returns {Promise<string>}
-   */
-  ask(position, question) {
-    const halves = splitPosition(position);
-    if (!this.url || !halves) return Promise.reject(new Error('nobody to ask'));
-    const [latitude, longitude] = halves.map((half) => half.replace(/^\+/, ''));
-    const base = this.url.replace(/\/+$/, '');
-    let target = `${base}/maps/api/place/nearbysearch/json?location=${latitude},${longitude}&radius=${question.radiusMetres}`;
-    if (this.key) target += `&key=${this.key}`;
+  /** @param {string} position @param {number} radiusMetres */
+  target(position, radiusMetres) {
+    if (!this.url) throw new Error('nobody to ask');
+    const [, latitude, longitude] = /^\+?(.+)(?=[+-])\+?(.+)$/.exec(position) ?? [];
+    const query = `location=${latitude},${longitude}&radius=${radiusMetres}`;
+    const key = this.key && `&key=${encodeURIComponent(this.key)}`;
+    return `${this.url}/maps/api/place/nearbysearch/json?${query}${key}`;
+  }
+
+  /** @param {string} target @param {AbortSignal} signal @returns {Promise<Buffer>} */
+  ask(target, signal) {
     return new Promise((resolve, reject) => {
-      const signal = AbortSignal.timeout(DEADLINE);
       const request = this.get(target, { agent: this.agent, signal }, (response) => {
-        response.setEncoding('latin1');
-        let body = '';
+        /** @type {Buffer[]} */
+        const pieces = [];
+        let size = 0;
         response.on('data', (piece) => {
-          body += piece;
-          if (body.length > BODY_MAX) response.destroy(new Error('too long'));
+          pieces.push(piece);
+          size += piece.length;
+          if (size > BODY_MAX) response.destroy(new Error('too long'));
         });
         response.on('error', reject);
         response.on('end', () => {
-          if (response.statusCode === 200) resolve(body);
+          if (response.statusCode === 200) resolve(Buffer.concat(pieces));
           else reject(new Error(`status ${response.statusCode}`));
         });
       });
-      request.on('error', reject);
+      request.on('error', (/** @type {NodeJS.ErrnoException} */ error) => {
+        // It was closed as idle: another one.
+        if (request.reusedSocket && error.code === 'ECONNRESET') resolve(this.ask(target, signal));
+        else reject(error);
+      });
     });
   }
 }
 
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /**
  * At most `bound` results, otherwise byte for byte what it was: JSON.stringify would print it anew.
- * @param {string} body @param {number} bound
+ * @param {Buffer} body @param {number} bound @returns {string} Latin-1
  */
-export function cut(body, bound) {
-  const answer = JSON.parse(Buffer.from(body, 'latin1').toString());
+function cut(body, bound) {
+  const answer = JSON.parse(decoder.decode(body));
   if (typeof answer?.status !== 'string') throw new Error('no status');
-  if (!Array.isArray(answer.results) || answer.results.length <= bound) return body;
-  const ends = resultEnds(body);
-  const { open, last } = ends;
-  const keep = bound === 0 ? open : ends.each[bound - 1];
-  return body.slice(0, keep) + body.slice(last);
+  // With a refusal there may be none.
+  const { results = answer.status === 'OK' ? undefined : [] } = answer;
+  if (!Array.isArray(results) || !results.every(isObject)) throw new Error('no results');
+  const text = body.toString('latin1');
+  if (results.length <= bound) return text;
+  const { opening, ends, closing } = locate(text);
+  if (bound === 0) return text.slice(0, opening) + text.slice(closing);
+  return text.slice(0, ends[bound - 1]) + text.slice(ends[results.length - 1]);
+}
+
+/** @param {unknown} value */
+function isObject(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /**
- * Where each value of the top-level list "results" ends, in text that is known to be JSON.
- * @param {string} body
+ * Where the top-level list "results" opens, where each object of it ends, and where it closes, in text that
+ * is known to be JSON with such a list.
+ * @param {string} text
  */
-function resultEnds(body) {
-  let depth = 0;
-  let open = -1;
+function locate(text) {
+  let [depth, opening, closing] = [0, -1, -1];
   /** @type {number[]} */
-  const each = [];
-  const token = /"(?:[^"\\]|\\.)*"|[[\]{}]/gs;
-  let key = '';
-  for (let match = token.exec(body); match; match = token.exec(body)) {
-    const [text] = match;
-    if (text[0] === '"') {
-      if (depth === 1) key = text;
-    } else if (text === '[' || text === '{') {
+  const ends = [];
+  let name = '';
+  for (const { 0: token, index } of text.matchAll(/"(?:[^"\\]+|\\.)*"|[[\]{}]/gs)) {
+    if (token[0] === '"') {
+      if (depth === 1) name = token;
+    } else if (token === '[' || token === '{') {
       depth += 1;
-      if (open < 0 && depth === 2 && text === '[' && key === '"results"') open = token.lastIndex;
+      if (depth === 2 && name === '"results"') opening = index + 1;
     } else {
       depth -= 1;
-      if (open >= 0 && depth === 2) each.push(token.lastIndex);
-      if (open >= 0 && depth === 1) break;
+      if (opening >= 0 && depth === 2) ends.push(index + 1);
+      if (opening >= 0 && depth === 1) {
+        closing = index;
+        break;
+      }
     }
   }
-  return { open, each, last: each[each.length - 1] };
+  return { opening, ends, closing };
 }
