@@ -170,3 +170,57 @@ fn first_number(text: &str) -> io::Result<u64> {
         .and_then(|word| word.parse().ok())
         .ok_or_else(|| io::Error::other(format!("expected a number in /proc, not {text:?}")))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    #[test]
+    fn work_is_counted() {
+        let us = std::process::id();
+        let before = Usage::of(us).unwrap();
+        let begun = Instant::now();
+        let mut used = Usage::default();
+        while used.cpu_ns < 20_000_000 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{used:?}");
+            used = Usage::of(us).unwrap().since(&before);
+        }
+    }
+
+    #[test]
+    fn ended_threads_are_counted() {
+        let us = std::process::id();
+        let ended = std::thread::spawn(|| {
+            let begun = Instant::now();
+            while begun.elapsed() < Duration::from_millis(200) {}
+        });
+        let before = ticks(us).unwrap();
+        ended.join().unwrap();
+        // A core that others want may have given it a part of the time.
+        assert!(ticks(us).unwrap() > before);
+        assert!(Usage::of(us).unwrap().cpu_ns >= ticks(us).unwrap() * NS_A_TICK);
+    }
+
+    #[test]
+    fn children_are_counted() {
+        let us = std::process::id();
+        let mut child = Command::new("sleep").arg("30").spawn().unwrap();
+        let found = descendants(us).contains(&child.id());
+        let alone = Memory::of_one(us).unwrap();
+        let both = Memory::of(us).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(found);
+        assert!(both.resident > alone.resident);
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_an_error() {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        assert!(Usage::of(child.id()).is_err());
+        assert!(Memory::of(child.id()).is_err());
+    }
+}
