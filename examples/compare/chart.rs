@@ -291,7 +291,8 @@ fn draw_row_of_dots(
             "<circle class=\"{class}\" cx=\"{x:.1}\" cy=\"{middle:.1}\" r=\"5\"/>"
         );
     }
-    if let Some((_, spread)) = some().last() {
+    if let Some((_, spread)) = some().next_back() {
+        let last = scale.place(spread.high()).max(last);
         text(
             svg,
             "value",

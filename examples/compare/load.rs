@@ -65,8 +65,14 @@ impl Load {
         let output = output?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            let last = said.lines().rev().find(|line| line.starts_with("load:"));
-            return Err(last.unwrap_or(said.trim()).to_string().into());
+            // Behind its name it says what is wrong, on a line or two.
+            let said = said.rfind("load:").map_or(said.as_str(), |at| &said[at..]);
+            return Err(said
+                .split('\n')
+                .map(str::trim)
+                .collect::<Vec<_>>()
+                .join(" ")
+                .into());
         }
         Measured::of(serde_json::from_slice(&output.stdout)?)
     }

@@ -23,6 +23,7 @@ mod chart;
 mod collectors;
 mod conformance;
 mod flood;
+mod gil;
 mod html;
 mod load;
 mod machine;

@@ -156,9 +156,13 @@ fn tool(name: &str, version: &[&str]) -> Option<Tool> {
     Some(Tool { path, version })
 }
 
+/// On the PATH; of Java, that of JAVA_HOME comes first.
 fn on_path(name: &str) -> Option<PathBuf> {
+    let home = std::env::var_os("JAVA_HOME").filter(|_| name.starts_with("java"));
+    let home = home.map(|home| PathBuf::from(home).join("bin"));
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
+    home.into_iter()
+        .chain(std::env::split_paths(&path))
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
 }

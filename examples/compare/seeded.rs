@@ -52,8 +52,8 @@ impl<'b> Workshop<'b> {
             workshop.copy = workshop.directory.join("tokio_herd/src");
         }
         workshop.restore()?;
-        let mut files = fs::read_dir(&workshop.copy)?;
-        let any = files.next().ok_or("no sources")??.path();
+        let first = peer.sources.first().and_then(|path| path.file_name());
+        let any = workshop.copy.join(first.ok_or("no sources")?);
         if workshop.compile(&any)? != Compiled::Silent {
             return Err("the peer as it is does not compile silently".into());
         }

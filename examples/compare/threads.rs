@@ -1,16 +1,15 @@
 //! A thread for each connection against a loop; many cores against one; and
 //! Python's threads against its processes.
 
-use crate::bench::{Bench, fail, part};
+use crate::bench::{Bench, part};
 use crate::chart::{Chart, Line};
+use crate::gil;
 use crate::lab::Result;
 use crate::lab::servers::{Program, Server};
 use crate::load::{Load, Measured};
-use crate::peers::{Peer, root};
-use crate::section::{Cell, Section, Table};
+use crate::peers::Peer;
+use crate::section::{Section, Table};
 use crate::stats::{Spread, figure};
-use serde_json::Value;
-use std::process::{Command, Stdio};
 
 pub fn measure(bench: &Bench) -> Result<Section> {
     let mut section = Section::new(
@@ -29,12 +28,12 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     );
     sweep(bench, &mut section)?;
     cores(bench, &mut section)?;
-    gil(bench, &mut section);
+    gil::measure(bench, &mut section);
     section.beware.extend([
         "That threads are slow: what costs here is a switch for each request, on one core.",
         "Anything about more cores than this machine has; the load generator needs one of them.",
-        "That JDK 21's virtual threads cost the same. With an older JDK a connection has a thread of the \
-         system.",
+        "That all of Java's threads are alike: from JDK 21 on a connection has a virtual thread, with an \
+         older one a thread of the system. Which JDK this was stands at the top.",
     ]);
     Ok(section)
 }
@@ -225,67 +224,5 @@ fn follow_cores(section: &mut Section, rows: &[(String, Vec<Spread>)]) {
             "With somebody who computes on the loop, the slowest in a hundred of the others waits {ours} ms \
              on our one thread, {many} ms on tokio's many: more threads help exactly there."
         ));
-    }
-}
-
-/// Python at pure computing, as its own script measures it.
-fn gil(bench: &Bench, section: &mut Section) {
-    let script = root().join("examples/peers/python/gil.py");
-    let Some(python) = bench.runtimes.python().filter(|_| script.is_file()) else {
-        section
-            .left_out
-            .push("Python's threads and processes: no python3 or no gil.py.".into());
-        return;
-    };
-    bench.tell("gil.py");
-    let program = bench.on_all_cores(&Program::new("gil", [&python.path, &script]));
-    let Some((first, rest)) = program.argv.split_first() else {
-        return;
-    };
-    let output = Command::new(first).args(rest).stdin(Stdio::null()).output();
-    let report: Option<Value> = output
-        .ok()
-        .filter(|output| output.status.success())
-        .and_then(|output| serde_json::from_slice(&output.stdout).ok());
-    let Some(report) = report else {
-        fail(
-            section,
-            "gil.py",
-            "Python at computing",
-            "it reported no JSON",
-        );
-        return;
-    };
-    let mut table = Table::new("Python at pure computing", &["figure"]);
-    flatten("", &report, &mut table);
-    section.table(table);
-}
-
-/// Each number under its name.
-fn flatten(name: &str, value: &Value, table: &mut Table) {
-    let below = |key: &str| {
-        if name.is_empty() {
-            key.to_string()
-        } else {
-            format!("{name}, {key}")
-        }
-    };
-    let tidy = |name: &str| name.replace('_', " ");
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .for_each(|(key, value)| flatten(&below(key), value, table)),
-        Value::Array(items) if items.iter().all(Value::is_number) && !items.is_empty() => {
-            let spread = Spread::of(items.iter().filter_map(Value::as_f64));
-            table.row(tidy(name), vec![spread.into()]);
-        }
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                flatten(&below(&(index + 1).to_string()), item, table);
-            }
-        }
-        Value::Number(number) => table.row(tidy(name), vec![number.as_f64().into()]),
-        Value::String(text) => table.row(tidy(name), vec![Cell::Text(text.clone())]),
-        Value::Bool(_) | Value::Null => {}
     }
 }
