@@ -31,7 +31,7 @@ fn first(bytes: &[u8], marks: impl Fn(u64) -> u64) -> Option<usize> {
         None => rest
             .iter()
             .rev()
-            .fold(0, |left, &byte| left << 8 | u64::from(byte)),
+            .fold(0, |left, &byte| (left << 8) | u64::from(byte)),
     };
     let found = (marks(left) & MARKS).trailing_zeros() as usize / 8;
     (found < rest.len()).then_some(at + found)
@@ -81,12 +81,12 @@ fn eight_digits(digits: [u8; 8]) -> u64 {
 #[inline]
 pub fn last_eight_digits(number: u64) -> [u8; 8] {
     let number = number % 100_000_000;
-    let fours = number / 10_000 | (number % 10_000) << 32;
+    let fours = (number / 10_000) | ((number % 10_000) << 32);
     let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
-    let twos = hundreds | (fours - hundreds * 100) << 16;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
     let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
-    let ones = tens | (twos - tens * 10) << 8;
-    (ones | ONES * u64::from(b'0')).to_le_bytes()
+    let ones = tens | ((twos - tens * 10) << 8);
+    (ones | (ONES * u64::from(b'0'))).to_le_bytes()
 }
 
 #[cfg(test)]
@@ -117,7 +117,7 @@ mod tests {
         for start in 0..text.len() {
             for end in start..=text.len() {
                 let due = text[start..end].parse().unwrap_or(0);
-                assert_eq!(number(text[start..end].as_bytes()), due);
+                assert_eq!(number(&text.as_bytes()[start..end]), due);
             }
         }
         assert_eq!(number(b"9999999999999999999"), 9_999_999_999_999_999_999);

@@ -11,7 +11,7 @@ const FILE_LINES_MAX: usize = 500;
 /// For the core: the loop, the transports, the herd, the server, the real world. Not counted are the
 /// parsers of Places, the simulation, recordings, what looks at the server (its view and its table of
 /// limits among that), and the command line.
-const CORE_LINES_MAX: usize = 6200;
+const CORE_LINES_MAX: usize = 6350;
 const CRATES_MAX: usize = 30;
 
 /// Which floors of `src` each floor may import. What is not listed may import nothing.
@@ -99,6 +99,11 @@ fn sources(folders: &[&str]) -> Vec<Source> {
 }
 
 fn collect(folder: &Path, found: &mut Vec<Source>) {
+    if folder.is_file() {
+        let text = fs::read_to_string(folder).expect("UTF-8");
+        let path = folder.to_path_buf();
+        return found.push(Source { path, text });
+    }
     for entry in fs::read_dir(folder).expect("a folder that can be read") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -188,6 +193,7 @@ fn the_core_is_small() {
     let is_code = |(_, line): &(usize, &str)| !line.trim().is_empty();
     let count = |source: &Source| source.code().into_iter().filter(is_code).count();
     let core = [
+        "src/scan.rs",
         "src/event_loop",
         "src/net",
         "src/herd",

@@ -14,6 +14,7 @@
 //! so what one of them leaves aside is no mistake.
 #![allow(dead_code)]
 
+pub mod conformance;
 pub mod flood;
 pub mod guard;
 pub mod herd;

@@ -107,8 +107,9 @@ pub struct EventLoop<W, C> {
     ran: usize,
     iteration: u64,
     stopping: bool,
-    /// Stopwatch at the end of the last poll, and at the end of the last callback.
-    polled_at: Duration,
+    /// The stopwatch at the end of the last callback or, before the first and after the last of a
+    /// turn, of the poll and of the finish. A clock costs as much as parsing half a command, so each
+    /// of these moments reads it once and the next stretch of time begins where the last one ended.
     last_lap: Duration,
     not_send: PhantomData<*const ()>,
 }
@@ -131,7 +132,6 @@ impl<W: World, C: Callback> EventLoop<W, C> {
             ran: 0,
             iteration: 0,
             stopping: false,
-            polled_at: now,
             last_lap: now,
             not_send: PhantomData,
         }
@@ -280,19 +280,21 @@ impl<W: World, C: Callback> EventLoop<W, C> {
     {
         self.timers.prune(&self.handles);
         let timeout = self.poll_timeout();
-        let before = self.world.stopwatch();
+        if self.iteration == 0 {
+            // What was before the first turn is no part of it.
+            self.last_lap = self.world.stopwatch();
+        }
         self.world.poll(timeout, &mut self.events)?;
         self.now = self.world.time();
-        self.polled_at = self.world.stopwatch();
-        self.last_lap = self.polled_at;
+        let began = std::mem::replace(&mut self.last_lap, self.now);
         let events = self.process_events();
         self.queue_due_timers();
         self.todo = self.ready.len();
         self.ran = 0;
         self.iteration += 1;
         application.observe(Observation::Polled {
-            began: before,
-            took: self.polled_at.saturating_sub(before),
+            began,
+            took: self.now.saturating_sub(began),
             timeout,
             events,
             todo: self.todo,
@@ -325,8 +327,9 @@ impl<W: World, C: Callback> EventLoop<W, C> {
         A: Application<W, Callback = C>,
     {
         application.before_poll(self);
-        let took = self.world.stopwatch().saturating_sub(self.polled_at);
-        let (ran, began) = (self.ran, self.polled_at);
+        self.last_lap = self.world.stopwatch();
+        let (ran, began) = (self.ran, self.now);
+        let took = self.last_lap.saturating_sub(began);
         application.observe(Observation::Iteration { ran, began, took });
         if took >= SLOW_ITERATION {
             application.observe(Observation::SlowIteration { ran, took });

@@ -57,7 +57,7 @@ class Server(abc.ABC):
             link.cancel()
         self.places.close()
         self.burner.close()
-        self.journal.flush()
+        self.journal.close()
 
     async def keep_link(self, name: str) -> None:
         """Dials, again and again: after 100 ms to 10 s with full jitter, or when it greets us."""

@@ -48,3 +48,9 @@ class Journal:
         except OSError:
             # A full disk is no reason to stop.
             pass
+
+    def close(self) -> None:
+        self.flush()
+        if self._file is not None:
+            self._file.close()
+            self._file = None

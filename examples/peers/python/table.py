@@ -47,8 +47,7 @@ class Table:
 
     def iamat(self, report: Report) -> Optional[Tuple[bytes, bool]]:
         """The answer, and whether it is news; None if it cannot be kept."""
-        at = At(self._server, skew(time.time_ns(), report.time), report)
-        record = _record(at)
+        record = _record(self._server, skew(time.time_ns(), report.time), report)
         known = self._records.get(report.id)
         if len(record.line) > LINE_MAX + 1 or not self._has_room(record, known):
             return None
@@ -61,7 +60,7 @@ class Table:
         """The line of another server's report, if it is news."""
         if at.server not in self._herd:
             return None
-        record = _record(at)
+        record = _record(at.server, at.skew, at.report)
         known = self._records.get(at.report.id)
         if self._has_room(record, known) and self._join(at.report.id, record, known):
             return record.line
@@ -82,7 +81,6 @@ class Table:
         )
 
 
-def _record(at: At) -> Record:
-    id, position, when = at.report
-    line = b"AT %b %b %b %b %b\n" % (at.server, at.skew, id, position, when)
-    return Record(decimal_key(when), at.server, position, at.skew, line)
+def _record(server: bytes, skew: bytes, report: Report) -> Record:
+    line = b" ".join((b"AT", server, skew, *report)) + b"\n"
+    return Record(decimal_key(report.time), server, report.position, skew, line)
