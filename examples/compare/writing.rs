@@ -109,8 +109,11 @@ fn tokio_packages() -> Vec<(String, String)> {
         .filter_map(|path| fs::read_to_string(path).ok())
         .collect();
     let is_named = |(name, _): &(String, String)| {
-        let name = name.replace('-', "_");
-        text.contains(&format!("use {name}::")) || text.contains(&format!(" {name}::"))
+        let path = format!("{}::", name.replace('-', "_"));
+        // Behind a letter or a colon it is part of another path.
+        let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let mut places = text.match_indices(&path).map(|(at, _)| at);
+        places.any(|at| !text[..at].ends_with(is_part))
     };
     let all = [
         cargo_names("[dependencies]"),
