@@ -76,7 +76,7 @@ fn eight_digits(digits: [u8; 8]) -> u64 {
     (fours * 10_000 + (fours >> 32)) & 0xffff_ffff
 }
 
-/// The last eight digits of `number`: [`eight_digits`] backwards. A division by a hundred or by ten
+/// The last eight digits of `number`: `eight_digits` backwards. A division by a hundred or by ten
 /// is a multiplication and a shift, exact for numbers that are so small.
 #[inline]
 pub fn last_eight_digits(number: u64) -> [u8; 8] {
