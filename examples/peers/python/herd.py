@@ -88,8 +88,17 @@ def refuse_ourselves(transport: asyncio.BaseTransport) -> None:
         raise ConnectionRefusedError("connected to ourselves")
 
 
+def keep_memory() -> None:
+    """asyncio reads into 256 KiB that it allocates for each read. glibc takes so much from the system and
+    gives it back each time, three system calls a read, until one block as large was freed; then it keeps
+    them. A server that has run for a while is there by itself."""
+    block = bytearray(1 << 20)
+    del block
+
+
 def main(make_server: Callable[[Options], Server], description: Optional[str]) -> None:
     options = parse(description)
+    keep_memory()
 
     async def run() -> None:
         await make_server(options).run()
