@@ -30,6 +30,15 @@ pub struct Bench {
     pub dice: Cell<u64>,
 }
 
+/// One of each platform.
+const FEW: [&str; 5] = [
+    "herd",
+    "tokio-current",
+    "java-nio",
+    "node",
+    "asyncio-streams",
+];
+
 /// A figure for each round, if the entrant was still in the race.
 pub type Rounds<T> = Vec<Vec<Option<T>>>;
 
@@ -42,6 +51,17 @@ impl Bench {
     /// All peers but the echo.
     pub fn herds(&self) -> impl Iterator<Item = &Peer> {
         self.peers.iter().filter(|peer| peer.is_herd())
+    }
+
+    /// All of them, or in miniature one of each platform.
+    pub fn few_herds(&self, section: &mut Section) -> Vec<&Peer> {
+        if !self.quick {
+            return self.herds().collect();
+        }
+        let words = "In miniature one peer of each platform took part.";
+        section.left_out.push(words.to_string());
+        let is_one = |peer: &&Peer| FEW.contains(&peer.key);
+        self.herds().filter(is_one).collect()
     }
 
     /// A line of progress, with the time so far.

@@ -25,7 +25,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
          second asks for {BURN_MS} ms of computing: not at all (calm), right there (here), on the platform's \
          executor (away), in another process (process, Python alone). The server has one core."
     ));
-    let entrants = entrants(bench);
+    let entrants = entrants(bench, &mut section);
     let name = |(label, _, place): &(String, Program, Option<&str>)| {
         format!("{label}, {}", place.unwrap_or("calm"))
     };
@@ -77,21 +77,11 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     Ok(section)
 }
 
-/// Each peer that computes, in each place; in miniature a few of them.
-fn entrants(bench: &Bench) -> Vec<(String, Program, Option<&'static str>)> {
-    let few = [
-        "herd",
-        "tokio-current",
-        "java-nio",
-        "node",
-        "asyncio-streams",
-    ];
+/// Each peer that computes, in each place.
+fn entrants(bench: &Bench, section: &mut Section) -> Vec<(String, Program, Option<&'static str>)> {
     let mut entrants = Vec::new();
-    for peer in bench.herds() {
+    for peer in bench.few_herds(section) {
         let Some(burner) = &peer.burner else { continue };
-        if bench.quick && !few.contains(&peer.key) {
-            continue;
-        }
         let mut places = vec![None, Some("here")];
         places.extend(peer.burn_places.iter().map(|place| Some(*place)));
         for place in places {

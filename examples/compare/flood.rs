@@ -29,7 +29,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
          until all five know all of them; the time until a neighbour of the farthest server hears of one \
          update alone."
     ));
-    let peers: Vec<&Peer> = bench.herds().collect();
+    let peers = bench.few_herds(&mut section);
     let names: Vec<String> = peers.iter().map(|peer| peer.label.clone()).collect();
     let rounds = bench.rounds(&mut section, "flood", (3, 1), &names, |index| {
         flooded(bench, peers[index])

@@ -104,7 +104,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         CONNECTIONS * 1000 / DELAY_MS
     ));
     let places = Places::start(&bench.lab, "slow", DELAY_MS)?;
-    let peers: Vec<_> = bench.herds().collect();
+    let peers = bench.few_herds(&mut section);
     let names: Vec<String> = peers.iter().map(|peer| peer.label.clone()).collect();
     let seconds = bench.sized(1.5, 0.5);
     let rounds = bench.rounds(&mut section, "places", (3, 1), &names, |index| {
