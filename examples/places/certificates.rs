@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -17,6 +17,8 @@ pub fn make() -> Result<(Arc<ServerConfig>, String), String> {
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::new(NAMES.map(String::from))?;
         params.is_ca = IsCa::ExplicitNoCa;
+        // RFC 5280 wants it said whose key signed this, and Python 3.13 asks.
+        params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &issuer)?;
         Ok((certificate.der().clone(), key))
     };
@@ -35,6 +37,7 @@ fn authority() -> Result<(Issuer<'static, KeyPair>, String), rcgen::Error> {
     let key = KeyPair::generate()?;
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     params
         .distinguished_name
         .push(DnType::CommonName, "A stand-in for Places, for tests only");

@@ -55,9 +55,6 @@ class Places:
             self._ssl = ssl.create_default_context()
             if ca_file:
                 self._ssl.load_verify_locations(ca_file)
-                # Since Python 3.13 every extension of RFC 5280 is asked for. Google's certificates have
-                # them; those by a root of one's own often do not.
-                self._ssl.verify_flags &= ~ssl.VERIFY_X509_STRICT
 
     def close(self) -> None:
         while self._idle:
