@@ -80,7 +80,13 @@ pub fn measure(bench: &Bench) -> Result<Section> {
 /// Each peer that computes, in each place.
 fn entrants(bench: &Bench, section: &mut Section) -> Vec<(String, Program, Option<&'static str>)> {
     let mut entrants = Vec::new();
-    for peer in bench.few_herds(section) {
+    // A flavour more or less of the same loop waits alike.
+    let alike = ["tokio-tuned", "uvloop-protocol", "asyncio-protocol"];
+    section
+        .left_out
+        .push("The other flavours of tokio, asyncio and uvloop: they wait alike.".into());
+    let peers = bench.few_herds(section).into_iter();
+    for peer in peers.filter(|peer| !alike.contains(&peer.key)) {
         let Some(burner) = &peer.burner else { continue };
         let mut places = vec![None, Some("here")];
         places.extend(peer.burn_places.iter().map(|place| Some(*place)));

@@ -22,7 +22,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         "Counting references frees memory at once and in small pieces; a collector frees it later and, \
          while it works, may stop everybody. The paper prefers the former for a server.",
     );
-    let (table_size, seconds) = (bench.sized(100_000, 3_000), bench.sized(5.0, 0.5));
+    let (table_size, seconds) = (bench.sized(100_000, 3_000), bench.sized(4.0, 0.5));
     section.measured.push(format!(
         "Each request leaves a new record: {table_size} before the clock starts, then {RATE} a second for \
          {seconds} s on 100 connections, on a schedule (an open loop), so that whoever stops is charged for \

@@ -48,9 +48,13 @@ pub fn measure(bench: &Bench, section: &mut Section) {
     if let [_, (_, threads), (_, processes)] = &bars[..]
         && !threads.is_empty()
     {
+        let words = match threads.median() {
+            same if same < 1.2 => "The lock lets one thread compute at a time.",
+            _ => "Threads gained something in this run, which the lock does not explain.",
+        };
         section.follows.push(format!(
-            "Python at pure computing on all cores here: threads {} times as fast as one, processes {}. The \
-             lock lets one thread compute at a time.",
+            "Python at pure computing on all cores here: threads are {} times as fast as one, processes {}. \
+             {words}",
             figure(threads.median()),
             figure(processes.median())
         ));

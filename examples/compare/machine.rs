@@ -35,7 +35,11 @@ impl Machine {
             core_list: field(&text("/proc/self/status"), "Cpus_allowed_list")
                 .unwrap_or_else(|| "0".to_string()),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            memory: field(&text("/proc/meminfo"), "MemTotal").unwrap_or_else(unknown),
+            memory: field(&text("/proc/meminfo"), "MemTotal")
+                .and_then(|kilobytes| kilobytes.strip_suffix(" kB")?.parse::<f64>().ok())
+                .map_or_else(unknown, |kilobytes| {
+                    format!("{:.1} GB", kilobytes * 1024.0 / 1e9)
+                }),
             kernel: text("/proc/sys/kernel/osrelease").trim().to_string(),
             date: date(seconds),
             load_before: load

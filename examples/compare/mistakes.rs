@@ -188,8 +188,8 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     section.table(table);
     leave_out(bench, &mut section);
     section.beware.extend([
-        "That ten mistakes are a sample of anything. They were chosen to be realistic, by people who knew \
-         all four languages; others would choose others.",
+        "That ten mistakes are a sample of anything. They were chosen to be realistic; others would choose \
+         others.",
         "That a type checker that can be run is run.",
         "Anything about our own server: it is Rust like the tokio peer, and its compiler the same.",
     ]);

@@ -166,7 +166,7 @@ fn cores(bench: &Bench, section: &mut Section) -> Result<()> {
         }
     }
     let names: Vec<String> = entrants.iter().map(|(name, ..)| name.clone()).collect();
-    let seconds = bench.sized(2.0, 0.3);
+    let seconds = bench.sized(1.5, 0.3);
     let rounds = bench.rounds(section, "cores", (3, 1), &names, |index| {
         let (_, program, everywhere) = &entrants[index];
         let server = match everywhere {
@@ -215,14 +215,26 @@ fn cores(bench: &Bench, section: &mut Section) -> Result<()> {
 fn follow_cores(section: &mut Section, rows: &[(String, Vec<Spread>)]) {
     let p99 = |name: &str| {
         let (_, spreads) = rows.iter().find(|(other, _)| other == name)?;
-        (!spreads[1].is_empty()).then(|| figure(spreads[1].median()))
+        (!spreads[1].is_empty()).then(|| spreads[1].median())
     };
-    let ours = p99("herd (mio), one core");
-    let many = p99("tokio, many threads, all cores");
-    if let (Some(ours), Some(many)) = (ours, many) {
-        section.follows.push(format!(
-            "With somebody who computes on the loop, the slowest in a hundred of the others waits {ours} ms \
-             on our one thread, {many} ms on tokio's many: more threads help exactly there."
-        ));
+    let Some(ours) = p99("herd (mio), one core") else {
+        return;
+    };
+    section.follows.push(format!(
+        "With somebody who computes on the loop, the slowest in a hundred of the others waits {} ms on our \
+         one thread.",
+        figure(ours)
+    ));
+    for name in ["tokio, many threads, all cores", "Java threads, all cores"] {
+        let Some(many) = p99(name) else { continue };
+        let words = match many / ours {
+            less if less < 0.67 => "threads help here",
+            more if more > 1.5 => "threads make it worse here",
+            _ => "threads change little here",
+        };
+        let many = figure(many);
+        section
+            .follows
+            .push(format!("{name}: {many} ms, so {words}."));
     }
 }

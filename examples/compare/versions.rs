@@ -76,11 +76,17 @@ pub fn measure(bench: &Bench) -> Result<Section> {
 
 fn follow(section: &mut Section, condition: &str, bars: &[(String, Spread)]) {
     let some = bars.iter().skip(1).filter(|(_, ratio)| !ratio.is_empty());
-    let best = some.max_by(|(_, one), (_, other)| one.median().total_cmp(&other.median()));
-    if let (Some((name, ratio)), Some((oldest, _))) = (best, bars.first()) {
+    let by_median = |one: &&(String, Spread), other: &&(String, Spread)| {
+        one.1.median().total_cmp(&other.1.median())
+    };
+    let (least, most) = (some.clone().min_by(by_median), some.max_by(by_median));
+    if let (Some((slow, low)), Some((fast, high)), Some((oldest, _))) = (least, most, bars.first())
+    {
         section.follows.push(format!(
-            "{condition}: all of them run it. The fastest is {} of {oldest}, by {name}, at most.",
-            figure(ratio.median())
+            "{condition}: against {oldest}, the newer ones are between {} ({slow}) and {} ({fast}) times as \
+             fast.",
+            figure(low.median()),
+            figure(high.median())
         ));
     }
 }
