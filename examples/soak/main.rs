@@ -36,6 +36,9 @@ const READERS_BYTES: usize = 10 << 20;
 const CALM: Duration = Duration::from_secs(4);
 /// A client that reads nothing is closed after 30 s without progress; and a busy machine.
 const PATIENCE: Duration = Duration::from_secs(45);
+/// Who reads nothing is closed after 30 s in which its kernel took no byte. A kernel may take a few late
+/// ones by itself, and then the 30 s begin anew: once in some runs, for some of a thousand.
+const DEAF: Duration = Duration::from_secs(80);
 /// All but the storm take some three minutes.
 const OTHERS_LIMIT: Duration = Duration::from_secs(600);
 
@@ -211,7 +214,7 @@ fn readers(lab: &Lab) -> Outcome {
                 }
             });
             peak = peak.max(Usage::of(&server)?.memory);
-            holds("some are never closed", begun.elapsed() < PATIENCE)?;
+            holds("some are never closed", begun.elapsed() < DEAF)?;
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
