@@ -34,7 +34,7 @@ const READERS: usize = 1_000;
 const READERS_BYTES: usize = 10 << 20;
 /// The well-behaved client alone, before and after.
 const CALM: Duration = Duration::from_secs(4);
-/// A client that reads nothing is closed after 30 s without progress; and a busy machine.
+/// How long the server may take to let go of what left, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(45);
 /// Who reads nothing is closed after 30 s in which its kernel took no byte. A kernel may take a few late
 /// ones by itself, and then the 30 s begin anew: once in some runs, for some of a thousand.
