@@ -9,14 +9,21 @@ PATH=$PATH:/usr/sbin:/sbin
 mkdir disk
 mount -t tmpfs -o size=1m tmpfs disk
 "$program" Clark --herd herd.json --log disk/Clark.log < /dev/null > Clark.out 2> Clark.err &
-trap 'kill $(jobs -p) 2> /dev/null' EXIT
+server=$!
+trap 'kill -CONT $server; kill $server 2> /dev/null' EXIT
 echo ready
 while read -r command rest; do
   case $command in
     fill) cat /dev/zero > disk/ballast 2> /dev/null || true ;;
     # The journal is open for appending: emptied, it goes on from its beginning.
     free) rm -f disk/ballast && : > disk/Clark.log ;;
-    show) grep --text --invert-match wwww disk/Clark.log | tr '\n' '|' || true ;;
+    # Shown and then emptied, while the server stands still: what it wrote in between would be lost.
+    show)
+      kill -STOP $server
+      grep --text --invert-match wwww disk/Clark.log | tr '\n' '|' || true
+      : > disk/Clark.log
+      kill -CONT $server
+      ;;
   esac
   echo " done"
 done
