@@ -1,9 +1,9 @@
 //! Looks through bytes eight at a time. Pure.
 //!
-//! Every byte of every command is looked at for its fields' ends and its digits. One
-//! at a time, through iterators, that was two fifths of what an IAMAT cost us; eight in a `u64` it is
-//! a tenth. Each function marks bytes by their highest bit. An addition or subtraction may carry from
-//! a marked byte into the one above it, so only the lowest mark is believed.
+//! Every byte of every command is looked at for its fields' ends and its digits. One at a time, through
+//! iterators, an IAMAT cost 3,549 instructions at depth 16; eight in a `u64`, and with times compared as
+//! numbers, 2,310. Each function marks bytes by their highest bit. An addition or subtraction may carry
+//! from a marked byte into the one above it, so only the lowest mark is believed.
 
 /// One in each byte.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);

@@ -1,9 +1,10 @@
 //! The guided first walk of NOTES.md, walked: the commands that stand there, on the recording that
 //! lies beside the tests, print what stands there.
 //!
-//! The recording was made so, on a machine with an nc: `herd Bona` ran; `herd Clark --log none
-//! --record first_walk.recording` was started; a second later one nc said IAMAT and WHATSAT about
-//! kiwi.cs.ucla.edu and another `IAMAT kiwi.cs.` without an end; then Clark was sent SIGTERM. If a
+//! The recording was made so: `herd Bona` ran; `herd Clark --log none --record first_walk.recording` was
+//! started; a second later, while Clark stood still (SIGSTOP), one client connected and said IAMAT and
+//! WHATSAT about kiwi.cs.ucla.edu, so that accept finds them waiting; another said `IAMAT kiwi.cs.`
+//! without an end; then Clark was sent SIGTERM. If a
 //! change of the server makes the replay differ, it has to be made anew, and the walk written anew.
 //!
 //! `HERD_WALK=1 cargo test --test first_walk -- --nocapture` prints the walk as it is now.

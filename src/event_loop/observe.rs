@@ -20,9 +20,9 @@ pub enum Observation<'a, C> {
     /// A poll returned: when it began, how long it took, how many events it brought, how many
     /// callbacks this turn will run.
     Polled {
-        /// The stopwatch when it began.
+        /// The stopwatch when it began: the end of the turn before, since no clock is read between.
         began: Duration,
-        /// Time inside the poll.
+        /// From then until it returned.
         took: Duration,
         /// How long it might have slept; `None`: for ever.
         timeout: Option<Duration>,

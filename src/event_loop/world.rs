@@ -128,7 +128,8 @@ pub trait World {
     /// Only what makes the poller useless (a closed descriptor, say).
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()>;
 
-    /// The same clock, for observers only: it decides nothing and is not recorded.
+    /// The same clock, for observers only: it decides nothing. A recording keeps it all the same, since
+    /// the journal tells of slow callbacks.
     fn stopwatch(&self) -> Duration;
 
     /// A handle with which other threads wake the poll.

@@ -55,7 +55,8 @@ struct Record {
     id: u32,
     /// The next record of those whose ids share a hash.
     next: u32,
-    /// [`billionths`](super::time::Decimal::billionths) of the report's time: nearly all that comes is decided by it.
+    /// [`billionths`](super::time::Decimal::billionths) of the report's time: nearly all that comes
+    /// is decided by it.
     billionths: u64,
 }
 
