@@ -274,7 +274,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut world = OsWorld::new()?;
     world.watch_signal(SIGTERM)?;
-    let listener = world.listen(address, LISTENER)?;
+    let listener = world.listen(address, LISTENER);
+    let listener = listener.map_err(|error| format!("cannot listen on {address}: {error}"))?;
     let store = Store::new(RECORDS_MAX, STORE_BYTES_MAX, Ties::TotalOrder);
     let mut server = Server {
         listener,
