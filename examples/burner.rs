@@ -56,10 +56,7 @@ impl Callback for Act {
 
 type Loop = EventLoop<OsWorld, Act>;
 
-const LISTENER: Token = Token {
-    index: 0,
-    generation: 0,
-};
+const LISTENER: Token = Token::listener(0);
 
 struct Client {
     transport: Transport<OsStream>,

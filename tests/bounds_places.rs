@@ -35,10 +35,7 @@ impl Stage {
         });
         let mut sim = Simulation::new(2, 1, Weather::default());
         let address = "127.0.0.1:2".parse().expect("an address");
-        let listener = Token {
-            index: 0,
-            generation: 0,
-        };
+        let listener = Token::listener(0);
         sim.net_mut().listen(PLACES, address, listener);
         sim.net_mut().name(NAME, vec![address]);
         let start = |node: &mut Node<SimWorld>,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use herd::config::{Config, Upstream};
 use herd::event_loop::EventLoop;
 use herd::herd::Roster;
-use herd::net::TlsClientConfig;
+use herd::net::{TlsClientConfig, Trust};
 use herd::places::{Api, Endpoint, FieldMask};
 use herd::server::{Callback, Node, RESOLVE_DEADLINE, SIGTERM};
 use herd::worlds::os::OsWorld;
@@ -38,7 +38,7 @@ impl Server {
                 field_mask: FieldMask::default(),
             });
             let mut world = OsWorld::new().expect("a poller");
-            world.use_tls(TlsClientConfig::new(None).expect("roots"));
+            world.use_tls(Trust::Places, TlsClientConfig::new(None).expect("roots"));
             world.use_resolver(|_, _| {
                 loop {
                     std::thread::park();

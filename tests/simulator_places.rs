@@ -45,10 +45,7 @@ struct Places {
     closes: bool,
 }
 
-const LISTENER: Token = Token {
-    index: 0,
-    generation: 0,
-};
+const LISTENER: Token = Token::listener(0);
 
 impl Places {
     fn ready(

@@ -22,6 +22,15 @@ pub struct Token {
 }
 
 impl Token {
+    /// The token of a listener: which of its owner's doors it is. Connections begin with
+    /// generation 1, so no token of theirs is one of a listener.
+    pub const fn listener(door: u32) -> Token {
+        Token {
+            index: door,
+            generation: 0,
+        }
+    }
+
     /// The token as one number, for pollers that carry a `u64` or `usize`.
     pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)

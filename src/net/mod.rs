@@ -12,7 +12,7 @@ pub use buffer::Buffer;
 pub use connect::{BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE};
 pub use lines::{LINE_MAX, Next, next_line};
 pub use listen::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, accept};
-pub use network::{Host, Network, SNAPSHOT_BYTES_MAX, out_of_descriptors};
+pub use network::{Host, Network, SNAPSHOT_BYTES_MAX, Trust, out_of_descriptors};
 pub use tls::{
     ALPN_HERD, Identity, IdentityFiles, Layered, PeerFiles, PlainEngine, RustlsEngine,
     TlsClientConfig, TlsEngine, TlsError, TlsState, bears_name,

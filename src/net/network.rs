@@ -7,6 +7,13 @@ use std::time::Duration;
 use super::tls::TlsEngine;
 use crate::event_loop::{Token, World};
 
+/// Whose word a certificate needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trust {
+    /// Mozilla's roots, and what `--ca-file` adds to them.
+    Places,
+}
+
 /// Sockets. All calls return at once; [`io::ErrorKind::WouldBlock`] means that an event will tell.
 ///
 /// Readiness is edge-triggered and a socket is registered once, for both directions.
@@ -28,14 +35,18 @@ pub trait Network: World {
     /// Takes the answer of a job that is done: at least one address, or why there is none.
     fn resolved(&mut self, job: u64) -> Option<Result<Vec<SocketAddr>, String>>;
 
-    /// A TLS engine for `stream`, connected to `host`, a name or an address. From now on what is
-    /// read from the stream and written to it is the engine's.
+    /// A TLS engine for `stream`, connected to `host`, a name or an address, whose certificate
+    /// `trust` must vouch for. From now on what is read from the stream and written to it is the
+    /// engine's.
     ///
     /// # Errors
-    /// In words: the host is no name that a certificate could bear, or there is no TLS here.
-    fn tls(&mut self, host: &str, stream: &Self::Stream) -> Result<Self::Tls, String>;
+    /// In words: the host is no name that a certificate could bear, or nothing was set up for this
+    /// trust.
+    fn tls(&mut self, trust: Trust, host: &str, stream: &Self::Stream)
+    -> Result<Self::Tls, String>;
 
-    /// Listens on `address`; connections that wait are told as readable events for `token`.
+    /// Listens on `address`; connections that wait are told as readable events for `token`, which
+    /// is the door's ([`Token::listener`]) and names it as long as it is open.
     ///
     /// # Errors
     /// As the system says: the address in use, no permission, not ours.

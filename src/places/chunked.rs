@@ -3,15 +3,8 @@
 //! httparse has one for the size lines, but it reads `"\r\n"`, `";x\r\n"` and `" \r\n"` as the size
 //! 0, which is the end, forgives LF alone, and sets no limit to extensions.
 
-use super::response::BODY_MAX;
+use super::bounds::{BODY_MAX, CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, TRAILERS_MAX};
 use super::response_error::ResponseError;
-
-/// The longest first line of a chunk, in bytes, its CR LF included.
-pub const CHUNK_LINE_MAX: usize = 256;
-/// The most bytes of extensions in all chunks of a body: they are read for nothing.
-pub const CHUNK_EXTENSIONS_MAX: usize = 16 * 1024;
-/// The longest trailers, in bytes, their CR LFs and the blank line's included.
-pub const TRAILERS_MAX: usize = 4096;
 
 /// The most digits of a chunk's size.
 const SIZE_DIGITS_MAX: usize = 8;

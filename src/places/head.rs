@@ -6,12 +6,8 @@
 
 use httparse::{EMPTY_HEADER, Header};
 
+use super::bounds::{HEAD_MAX, HEADERS_MAX};
 use super::response_error::ResponseError;
-
-/// The longest head, in bytes, its blank line included. Each interim response may have as much.
-pub const HEAD_MAX: usize = 16 * 1024;
-/// The most headers in a head.
-pub const HEADERS_MAX: usize = 64;
 
 /// How a status line begins; `d` stands for any digit, `v` for the version's.
 const STATUS_LINE: [u8; 12] = *b"HTTP/1.v ddd";

@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod bounds;
 mod chunked;
 mod endpoint;
 pub mod gazetteer;
@@ -15,11 +16,13 @@ mod verdict;
 
 pub use answer::{UNKNOWN_ERROR, frame};
 pub use api::{Api, DEFAULT_FIELD_MASK, FIELD_MASK_MAX, FieldMask};
-pub use chunked::{CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, TRAILERS_MAX};
+pub use bounds::{
+    BODY_MAX, CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, HEAD_MAX, HEADERS_MAX, INTERIM_MAX,
+    TRAILERS_MAX,
+};
 pub use endpoint::{Endpoint, URL_MAX};
-pub use head::{HEAD_MAX, HEADERS_MAX};
 pub use key::{KEY_MAX, Key};
 pub use request::Request;
-pub use response::{BODY_MAX, INTERIM_MAX, Progress, Response};
+pub use response::{Progress, Response};
 pub use response_error::ResponseError;
 pub use verdict::{Unusable, is_failure, verdict};

@@ -4,14 +4,10 @@
 //! It looks at each byte once, whatever the pieces, and what it makes of them does not depend on
 //! the pieces.
 
+use super::bounds::{BODY_MAX, INTERIM_MAX};
 use super::chunked::Chunked;
 use super::head::{BodyEnd, Collector, Head};
 use super::response_error::ResponseError;
-
-/// The longest body, in bytes, chunk sizes and the like not counted.
-pub const BODY_MAX: usize = 1024 * 1024;
-/// The most interim responses (1xx) before the one that counts.
-pub const INTERIM_MAX: usize = 8;
 
 /// One response to one request that was not HEAD.
 #[derive(Clone, Debug)]

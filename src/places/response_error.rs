@@ -4,9 +4,10 @@ use std::ascii::escape_default;
 use std::error::Error;
 use std::fmt::{self, Display, Formatter};
 
-use super::chunked::{CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, TRAILERS_MAX};
-use super::head::{HEAD_MAX, HEADERS_MAX};
-use super::response::{BODY_MAX, INTERIM_MAX};
+use super::bounds::{
+    BODY_MAX, CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, HEAD_MAX, HEADERS_MAX, INTERIM_MAX,
+    TRAILERS_MAX,
+};
 
 /// Why a response is refused; each is final, and the connection is of no further use. A byte in a
 /// variant is the first that was wrong. `Display` says what was expected, and shows nothing else

@@ -1,9 +1,7 @@
 //! The stepper's commands: text in, data out. Pure.
 
-use std::fmt;
-use std::time::Duration;
-
 use super::condition::Condition;
+use super::words::{Misunderstood, wrong};
 
 /// The longest command line, in bytes.
 pub const COMMAND_MAX: usize = 4096;
@@ -128,20 +126,6 @@ const COMMANDS: [(&str, &str, &str); 15] = [
     ("(empty)", "", "the last command again"),
 ];
 
-/// A command that cannot be understood: what was expected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Misunderstood(pub String);
-
-impl fmt::Display for Misunderstood {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn wrong<T>(text: impl Into<String>) -> Result<T, Misunderstood> {
-    Err(Misunderstood(text.into()))
-}
-
 impl Command {
     /// Reads a command. Names may be cut short as long as they mean one command, in the order of
     /// `help`: `s` is step, `b` break, `c` continue.
@@ -234,26 +218,6 @@ fn something(rest: &str, name: &str) -> Result<String, Misunderstood> {
         "" => wrong(format!("{name}: expected what; help {name} says more")),
         what => Ok(what.to_string()),
     }
-}
-
-/// A duration as people write one: 250ms, 5us, 1.5s.
-///
-/// # Errors
-/// What was expected.
-pub fn duration(text: &str) -> Result<Duration, Misunderstood> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == 'µ');
-    let unit = match &text[digits.len()..] {
-        "s" | "" => 1.0,
-        "ms" => 1e-3,
-        "us" | "µs" => 1e-6,
-        _ => f64::NAN,
-    };
-    let seconds = digits.parse::<f64>().unwrap_or(f64::NAN) * unit;
-    Duration::try_from_secs_f64(seconds).or_else(|_| {
-        wrong(format!(
-            "{text:?}: expected a time such as 5ms, 250us or 1.5s"
-        ))
-    })
 }
 
 /// What `help` says.
@@ -365,16 +329,6 @@ mod tests {
             assert!(!error.0.is_empty());
         }
         assert!(Command::parse(&"x".repeat(COMMAND_MAX + 1)).is_err());
-    }
-
-    #[test]
-    fn durations() {
-        assert_eq!(duration("5ms"), Ok(Duration::from_millis(5)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("20µs"), Ok(Duration::from_micros(20)));
-        for wrong in ["", "x", "5m", "-1s", "1e400"] {
-            assert!(duration(wrong).is_err(), "{wrong:?}");
-        }
     }
 
     #[test]

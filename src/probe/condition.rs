@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::command::{Misunderstood, duration};
+use super::words::{Misunderstood, duration};
 use crate::herd::Command as Line;
 use crate::server::CALLBACK_KINDS;
 

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use super::inspection::InspectCallback;
+use super::inspector::InspectCallback;
 use crate::event_loop::Remote;
 
 /// The longest line that is read from standard input; what is longer is cut.

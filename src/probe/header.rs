@@ -11,15 +11,36 @@ use crate::places::{Endpoint, FieldMask, Key};
 /// What stands for each byte of the key in a replay.
 const STAR: &str = "*";
 
+/// Another version may ask its world other questions.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The header: one line of JSON. Of the key it holds the length.
 pub fn header(config: &Config) -> String {
-    let roster = &config.roster;
+    // Spelled out, so that the compiler asks for a field that is added to it.
+    let Config {
+        roster,
+        me,
+        journal,
+        max_log,
+        one_shot,
+        catch_up,
+        max_ahead,
+        max_records,
+        max_connections,
+        client_idle,
+        max_per_address,
+        snapshot_every,
+        secured,
+        tls,
+        upstream,
+        ties,
+    } = config;
     let server = |server: &crate::herd::Server| {
         (server.name.clone(), Value::from(server.address.to_string()))
     };
     let name = |index: usize| roster.servers[index].name.clone();
     let course = roster.servers.iter().filter(|server| server.course);
-    let upstream = config.upstream.as_ref().map(|upstream| {
+    let upstream = upstream.as_ref().map(|upstream| {
         json!({
             "api": upstream.api.to_string(),
             "url": upstream.endpoint.to_string(),
@@ -28,26 +49,26 @@ pub fn header(config: &Config) -> String {
         })
     });
     json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "server": config.name(),
+        "version": VERSION,
+        "server": name(*me),
         "herd": {
             "servers": roster.servers.iter().map(server).collect::<serde_json::Map<_, _>>(),
             "links": roster.links().iter().map(|&(a, b)| [name(a), name(b)]).collect::<Vec<_>>(),
             "course": course.map(|server| server.name.as_str()).collect::<Vec<_>>(),
         },
-        "journal": config.journal,
-        "max_log": config.max_log,
-        "one_shot": config.one_shot,
-        "catch_up": config.catch_up,
-        "max_ahead_ms": config.max_ahead.as_millis() as u64,
-        "max_records": config.max_records,
-        "max_connections": config.max_connections,
-        "client_idle_ms": config.client_idle.as_millis() as u64,
-        "max_per_address": config.max_per_address,
-        "snapshot_every_ms": config.snapshot_every.map(|every| every.as_millis() as u64),
-        "secured": config.secured,
-        "tls": config.tls,
-        "first_arrival_wins": config.ties == Ties::FirstArrival,
+        "journal": journal,
+        "max_log": max_log,
+        "one_shot": one_shot,
+        "catch_up": catch_up,
+        "max_ahead_ms": max_ahead.as_millis() as u64,
+        "max_records": max_records,
+        "max_connections": max_connections,
+        "client_idle_ms": client_idle.as_millis() as u64,
+        "max_per_address": max_per_address,
+        "snapshot_every_ms": snapshot_every.map(|every| every.as_millis() as u64),
+        "secured": secured,
+        "tls": tls,
+        "first_arrival_wins": *ties == Ties::FirstArrival,
         "places": upstream,
     })
     .to_string()
@@ -59,6 +80,12 @@ pub fn header(config: &Config) -> String {
 /// In words: which part is missing or wrong.
 pub fn config(header: &str) -> Result<Config, String> {
     let header: Value = serde_json::from_str(header).map_err(|error| error.to_string())?;
+    let version = header["version"].as_str().unwrap_or("of no version");
+    if version != VERSION {
+        return Err(format!(
+            "it was recorded by herd {version}, and only that herd replays it: this is herd {VERSION}"
+        ));
+    }
     let roster = Roster::parse(&header["herd"].to_string())
         .map_err(|error| format!("the herd in the header: {error}"))?;
     let name = header["server"].as_str().unwrap_or_default();
@@ -74,6 +101,8 @@ pub fn config(header: &str) -> Result<Config, String> {
         value.ok_or_else(|| format!("{key} in the header: expected true or false"))
     };
     Ok(Config {
+        roster,
+        me,
         journal: flag("journal")?,
         max_log: number("max_log")?,
         one_shot: flag("one_shot")?,
@@ -94,7 +123,6 @@ pub fn config(header: &str) -> Result<Config, String> {
             false => Ties::TotalOrder,
         },
         upstream: upstream(&header["places"])?,
-        ..Config::new(roster, me)
     })
 }
 
@@ -152,16 +180,19 @@ mod tests {
     fn what_is_missing_is_said() {
         for (text, wanted) in [
             ("{", "EOF"),
-            ("{}", "herd"),
+            ("{}", "herd of no version, and only that herd replays it"),
+            (r#"{"version": "0.0.9"}"#, "recorded by herd 0.0.9"),
+            (r#"{"version": "V"}"#, "herd"),
             (
-                r#"{"herd": {"servers": {"A": "127.0.0.1:1"}, "links": []}, "server": "B"}"#,
+                r#"{"version": "V", "herd": {"servers": {"A": "127.0.0.1:1"}, "links": []}, "server": "B"}"#,
                 "\"B\"",
             ),
             (
-                r#"{"herd": {"servers": {"A": "127.0.0.1:1"}, "links": []}, "server": "A"}"#,
+                r#"{"version": "V", "herd": {"servers": {"A": "127.0.0.1:1"}, "links": []}, "server": "A"}"#,
                 "journal",
             ),
         ] {
+            let text = &text.replace("\"V\"", &format!("{VERSION:?}"));
             let error = config(text).expect_err("not whole");
             assert!(error.contains(wanted), "{error}");
         }

@@ -32,10 +32,7 @@ pub const SUBSCRIBER_UNSENT_MAX: usize = 512 * 1024;
 
 const PAGE: &str = include_str!("page.html");
 
-const LISTENER: Token = Token {
-    index: 0,
-    generation: 0,
-};
+const LISTENER: Token = Token::listener(0);
 
 /// What the inspection's own loop has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,6 +22,7 @@ mod tables;
 mod trace;
 mod tracer;
 mod view;
+mod words;
 
 pub use changes::CHANGES_MAX;
 pub use command::{COMMAND_MAX, Command, help};

@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use super::driver::Moved;
-use super::tables::{duration, place};
-use crate::event_loop::Origin;
+use super::tables::{duration, place, reason};
 use crate::worlds::{Exchange, Way};
 
 /// Bytes of one read or write that are shown.
@@ -22,17 +21,6 @@ pub struct Account<'a> {
     pub exchanges: &'a [(String, Exchange)],
     /// What changed because of it.
     pub changes: &'a [String],
-}
-
-/// Why a callback is in the queue.
-pub fn reason(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Soon => "call_soon",
-        Origin::Timer => "a timer",
-        Origin::Io => "the poll",
-        Origin::Signal => "a signal",
-        Origin::Thread => "another thread",
-    }
 }
 
 /// The moment, a line or more.

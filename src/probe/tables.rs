@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::changes::text;
+use crate::event_loop::Origin;
 
 /// A duration as people read it: three figures and a unit.
 pub fn duration(duration: Duration) -> String {
@@ -16,6 +17,17 @@ pub fn duration(duration: Duration) -> String {
 /// Where in the source: file and line.
 pub fn place(location: &Location<'_>) -> String {
     format!("{}:{}", location.file(), location.line())
+}
+
+/// Why a callback is in the queue.
+pub fn reason(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Soon => "call_soon",
+        Origin::Timer => "a timer",
+        Origin::Io => "the poll",
+        Origin::Signal => "a signal",
+        Origin::Thread => "another thread",
+    }
 }
 
 fn seconds(seconds: f64) -> String {

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::driver::{Driver, Moved};
-use super::narrate::reason;
-use super::tables::place;
+use super::tables::{place, reason};
 use super::trace::{Argument, FlowEnd, Trace};
 use crate::event_loop::Token;
 use crate::herd::Command;

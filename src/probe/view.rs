@@ -6,8 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::meters::Meters;
-use super::narrate::reason;
-use super::tables::place;
+use super::tables::{place, reason};
 use crate::event_loop::{Handle, Pending};
 use crate::net::Host;
 use crate::server::{Callback, Loop, Node, ROWS_MAX};

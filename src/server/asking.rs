@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::Callback;
-use super::Loop;
 use super::breaker::{Admission, BREAKER_OPEN};
+use super::callback::{Callback, Loop};
 use super::journal::Who;
 use super::lookup::{
     ADDRESSES_MAX, CONNECT_STAGGER, Inquiry, LOOKUP_DEADLINE, Lookup, RESOLVE_DEADLINE, State,

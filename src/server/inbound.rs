@@ -11,13 +11,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::callback::{Callback, Loop};
 use super::deadlines::{
     CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, Deadlines, LINGER_DEADLINE, LINGER_MAX,
 };
 use super::journal::Who;
 use super::lines::Then;
 use super::node::Node;
-use super::{Callback, Loop};
 use crate::event_loop::{Readiness, Token};
 use crate::net::{Buffer, Host, Read, Transport};
 

@@ -1,6 +1,6 @@
 //! What a line makes the server do.
 
-use super::Loop;
+use super::callback::Loop;
 use super::inbound::{Role, UNSENT_HIGH};
 use super::journal::Who;
 use super::lookup::{Inquiry, Waiter};

@@ -12,10 +12,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::callback::{Callback, Loop};
 use super::connections::Connection;
 use super::journal::Who;
 use super::node::Node;
-use super::{Callback, Loop};
 use crate::event_loop::{Handle, Token};
 use crate::herd::Backlog;
 use crate::net::{BACKOFF_FORGIVEN, Backoff, CONNECT_DEADLINE, Host, Read, Transport};

@@ -7,6 +7,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::callback::{Callback, Loop};
 use super::connections::{Connection, Connections};
 use super::inbound::Inbound;
 use super::journal::{Journal, Who};
@@ -14,7 +15,6 @@ use super::link::{LinkState, Neighbour};
 use super::lookup::Lookups;
 use super::snapshots::Snapshots;
 use super::turn::Turn;
-use super::{Callback, Loop};
 use crate::config::Config;
 use crate::event_loop::{Application, Context, Handle, Observation, Readiness, Token};
 use crate::herd::{Replica, STORE_BYTES_MAX, Store};
@@ -36,11 +36,8 @@ pub const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// The one buffer that every connection reads into.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// The listener's token. The slab never gives generation 0.
-pub(super) const LISTENER: Token = Token {
-    index: 0,
-    generation: 0,
-};
+/// The door for clients and neighbours.
+pub(super) const LISTENER: Token = Token::listener(0);
 
 /// One server of the herd.
 pub struct Node<H: Host> {

@@ -12,9 +12,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::callback::{Callback, Loop};
 use super::journal::Who;
 use super::node::Node;
-use super::{Callback, Loop};
 use crate::event_loop::Handle;
 use crate::herd::{Command, Heard, SnapshotReader, SnapshotWriter};
 use crate::net::Host;

@@ -2,14 +2,13 @@
 
 use std::net::SocketAddr;
 
-use super::Callback;
-use super::Loop;
+use super::callback::{Callback, Loop};
 use super::connections::Connection;
 use super::journal::Who;
 use super::lookup::{Lookup, State, UPSTREAM_IDLE, UPSTREAM_IDLE_MAX};
 use super::node::Node;
 use crate::event_loop::{Handle, Token};
-use crate::net::{Host, Read, TlsEngine, TlsState, Transport};
+use crate::net::{Host, Read, TlsEngine, TlsState, Transport, Trust};
 use crate::places::{Progress, Response};
 
 /// A connection to Places.
@@ -125,7 +124,11 @@ impl<H: Host> Node<H> {
         let Some(upstream) = self.connections.upstream(token) else {
             return Ok(());
         };
-        upstream.tls = Some(event_loop.world.tls(&host, upstream.transport.stream())?);
+        upstream.tls = Some(event_loop.world.tls(
+            Trust::Places,
+            &host,
+            upstream.transport.stream(),
+        )?);
         let Some(number) = upstream.lookup else {
             return Ok(());
         };

@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::callback::{Callback, Loop};
 use super::connections::Connection;
 use super::inbound::{Inbound, Phase, Role};
-use super::link::{Link, LinkState};
-use super::lookup::{Lookups, UPSTREAM_MAX, WAITING_MAX};
+use super::journal::JOURNAL_BUFFER_MAX;
+use super::link::{LINK_UNSENT_MAX, Link, LinkState};
+use super::lookup::{LOOKUP_DEADLINE, Lookups, UPSTREAM_MAX, WAITING_MAX};
 use super::node::{LISTENER, Node};
 use super::snapshots::Snapshots;
 use super::upstream::Upstream;
-use super::{Callback, JOURNAL_BUFFER_MAX, LINK_UNSENT_MAX, Loop};
 use crate::event_loop::{Readiness, Token};
 use crate::net::{Host, TlsEngine, Transport};
 
@@ -24,52 +25,6 @@ pub const ROWS_MAX: usize = 1000;
 
 /// Clients of the location table that a view shows: those that came last.
 pub const STORE_ROWS_MAX: usize = 20;
-
-/// The kinds of callbacks, by the names of their variants.
-pub const CALLBACK_KINDS: [&str; 17] = [
-    "Ready",
-    "Again",
-    "Accept",
-    "AcceptRetry",
-    "Deadline",
-    "Redial",
-    "ConnectDeadline",
-    "Dump",
-    "StartLookups",
-    "LookupDeadline",
-    "NextAddress",
-    "Resolved",
-    "UpstreamIdle",
-    "Snapshot",
-    "SnapshotDone",
-    "Signal",
-    "StopDeadline",
-];
-
-impl Callback {
-    /// Its kind: the name of its variant.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Callback::Ready(..) => "Ready",
-            Callback::Again(_) => "Again",
-            Callback::Accept => "Accept",
-            Callback::AcceptRetry => "AcceptRetry",
-            Callback::Deadline(_) => "Deadline",
-            Callback::Redial(_) => "Redial",
-            Callback::ConnectDeadline(_) => "ConnectDeadline",
-            Callback::Dump(_) => "Dump",
-            Callback::StartLookups => "StartLookups",
-            Callback::LookupDeadline(_) => "LookupDeadline",
-            Callback::NextAddress(_) => "NextAddress",
-            Callback::Resolved(_) => "Resolved",
-            Callback::UpstreamIdle(_) => "UpstreamIdle",
-            Callback::Snapshot => "Snapshot",
-            Callback::SnapshotDone => "SnapshotDone",
-            Callback::Signal(_) => "Signal",
-            Callback::StopDeadline => "StopDeadline",
-        }
-    }
-}
 
 impl<H: Host> Node<H> {
     /// The server's side of the view.
@@ -435,7 +390,7 @@ fn lookup_rows(lookups: &Lookups, now: Duration) -> Value {
             "state": format!("{:?}", lookup.state),
             "age": now.saturating_sub(lookup.began).as_secs_f64(),
             "waiters": lookup.waiters.len(),
-            "deadline": (lookup.began + super::LOOKUP_DEADLINE).as_secs_f64(),
+            "deadline": (lookup.began + LOOKUP_DEADLINE).as_secs_f64(),
             "connection": lookup.connection.map(|token| token.generation),
             "retried": lookup.retried,
         })
@@ -449,23 +404,4 @@ fn lookup_rows(lookups: &Lookups, now: Duration) -> Value {
         "waiting": lookups.waiting(),
         "rows": rows.collect::<Vec<_>>(),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_are_the_names_of_the_variants() {
-        for callback in [
-            Callback::Ready(LISTENER, Readiness::READABLE),
-            Callback::Accept,
-            Callback::LookupDeadline(3),
-            Callback::StopDeadline,
-        ] {
-            let debug = format!("{callback:?}");
-            assert_eq!(debug.split('(').next(), Some(callback.kind()));
-            assert!(CALLBACK_KINDS.contains(&callback.kind()));
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The implementations of the waist: the operating system, a simulation, a recording played back;
 //! and one that watches another.
 
+mod mix;
 pub mod os;
 pub mod recording;
 pub mod replay;
@@ -11,10 +12,3 @@ pub mod watched;
 
 pub use stage::Stage;
 pub use tap::{EXCHANGED_BYTES_MAX, EXCHANGES_MAX, Exchange, Tap, Way};
-
-/// Spreads the bits of a counter: SplitMix64's finalizer (Steele, Lea, Flood 2014).
-fn mix(mut bits: u64) -> u64 {
-    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    bits ^ (bits >> 31)
-}

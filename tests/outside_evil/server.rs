@@ -11,7 +11,7 @@ use std::time::Duration;
 use herd::config::{Config, Upstream};
 use herd::event_loop::{Application, Context, EventLoop, Observation, Remote};
 use herd::herd::Roster;
-use herd::net::TlsClientConfig;
+use herd::net::{TlsClientConfig, Trust};
 use herd::places::{Api, Endpoint, FieldMask};
 use herd::server::{Callback, Loop, Node, SIGTERM};
 use herd::worlds::os::OsWorld;
@@ -122,7 +122,7 @@ fn run(port: u16, ca: &str, journal: &Path, tell: &Told) -> Longest {
     for _ in 0..5 {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut world = OsWorld::new().expect("a poller");
-        world.use_tls(tls.clone());
+        world.use_tls(Trust::Places, tls.clone());
         world.open_journal(journal).expect("a journal");
         let mut event_loop = EventLoop::new(world);
         let mut watched = Watched {

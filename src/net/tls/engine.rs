@@ -6,7 +6,8 @@ use rustls::pki_types::ServerName;
 use rustls::server::ParsedCertificate;
 use rustls::{Connection, HandshakeKind, ProtocolVersion};
 
-use super::{TlsEngine, TlsError, TlsState};
+use super::error::TlsError;
+use super::state::{TlsEngine, TlsState};
 
 /// What the other side's `close_notify` does to our own direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

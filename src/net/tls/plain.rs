@@ -1,6 +1,7 @@
 //! No TLS at all, behind the same trait: for a network that exists in memory alone.
 
-use super::{TlsEngine, TlsError, TlsState};
+use super::error::TlsError;
+use super::state::{TlsEngine, TlsState};
 
 /// Bytes pass as they are, and the handshake is done before it begins. There is no `close_notify`:
 /// the stream's end is a clean one.

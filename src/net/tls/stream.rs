@@ -16,7 +16,7 @@ use rustls::server::Acceptor;
 
 use super::engine::{Closing, RustlsEngine};
 use super::identity::{ALPN_HERD, Identity};
-use super::{TlsEngine, TlsState};
+use super::state::{TlsEngine, TlsState};
 use crate::net::Buffer;
 
 /// Ciphertext is read in pieces of this size: a TLS record and its frame.

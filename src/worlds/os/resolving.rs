@@ -5,7 +5,7 @@ use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::OsWaker;
+use super::waker::OsWaker;
 use crate::event_loop::{Event, Executor, Wake};
 
 /// What a resolver found.

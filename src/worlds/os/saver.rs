@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use super::OsWaker;
+use super::waker::OsWaker;
 use crate::event_loop::{Event, Wake};
 use crate::net::SNAPSHOT_BYTES_MAX;
 

@@ -2,7 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
-use crate::worlds::mix;
+use crate::worlds::mix::mix;
 
 /// How many bytes, and 32 bits of hash: enough to notice a difference, not to keep a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::codec::{Decoder, Encoder};
 use super::digest::Digest;
 use crate::event_loop::Token;
+use crate::net::Trust;
 
 /// Which call crossed the waist. The number is its first byte in a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,10 +72,10 @@ const KINDS: [(Kind, &str, usize); 39] = [
     (Kind::AppendJournal, "writes to the journal", 2),
     (Kind::JournalSize, "asks for the journal's size", 0),
     (Kind::ReopenJournal, "reopens the journal", 0),
-    (Kind::Listen, "listens", 1),
-    (Kind::Accept, "accepts", 1),
-    (Kind::Shed, "sheds a connection", 0),
-    (Kind::CloseListener, "closes the listener", 0),
+    (Kind::Listen, "listens", 2),
+    (Kind::Accept, "accepts", 2),
+    (Kind::Shed, "sheds a connection", 1),
+    (Kind::CloseListener, "closes a listener", 1),
     (Kind::Connect, "connects", 2),
     (Kind::Connected, "asks whether it is connected", 1),
     (Kind::Register, "registers", 1),
@@ -86,7 +87,7 @@ const KINDS: [(Kind, &str, usize); 39] = [
     (Kind::Close, "closes", 1),
     (Kind::Resolve, "resolves a name", 2),
     (Kind::Resolved, "takes the answer of a resolver", 1),
-    (Kind::Tls, "begins TLS", 2),
+    (Kind::Tls, "begins TLS", 3),
     (Kind::Receive, "gives ciphertext to TLS", 2),
     (Kind::Send, "gives plaintext to TLS", 1),
     (Kind::Output, "takes ciphertext from TLS", 1),
@@ -163,9 +164,23 @@ impl Question {
         Question::with(Kind::Connect, token.to_bits(), address_hash(address))
     }
 
-    /// About an address.
-    pub fn listen(address: SocketAddr) -> Question {
-        Question::with(Kind::Listen, address_hash(address), 0)
+    /// About a door, and its address.
+    pub fn listen(door: Token, address: SocketAddr) -> Question {
+        Question::with(Kind::Listen, door.to_bits(), address_hash(address))
+    }
+
+    /// About a connection that waits at a door, and what its name will be.
+    pub fn accept(door: Token, token: Token) -> Question {
+        Question::with(Kind::Accept, token.to_bits(), door.to_bits())
+    }
+
+    /// About a connection to a host that somebody must vouch for.
+    pub fn tls(token: Token, trust: Trust, host: &str) -> Question {
+        let host = Digest::of(host.as_bytes()).hash.into();
+        Question {
+            kind: Kind::Tls,
+            numbers: [token.to_bits(), host, trust as u64],
+        }
     }
 
     /// About a host, by its name.
@@ -216,7 +231,9 @@ impl fmt::Display for Question {
             Kind::Write => write!(f, " {second} bytes to {token:?} (digest {third:08x})"),
             Kind::WriteTls => write!(f, ": {second} bytes to {token:?}"),
             Kind::Read => write!(f, " from {token:?}, up to {second} bytes"),
-            Kind::Listen => write!(f, " (address digest {first:08x})"),
+            Kind::Listen => write!(f, " at door {first} (address digest {second:08x})"),
+            Kind::Accept => write!(f, " {token:?} at door {second}"),
+            Kind::Shed | Kind::CloseListener => write!(f, " at door {first}"),
             Kind::Connect => write!(f, " {token:?} (address digest {second:08x})"),
             Kind::Resolve | Kind::Resolved | Kind::EndSnapshot => write!(f, ", job {first}"),
             Kind::Receive => write!(f, " of {token:?}: {second} bytes"),

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::MAGIC;
 use super::codec::Encoder;
+use super::format::MAGIC;
 use super::question::{Kind, Question};
 
 /// Bytes of recording that wait to be written; then they are, in the middle of a turn.

@@ -5,9 +5,9 @@ use std::io;
 use std::rc::Rc;
 
 use super::codec::Decoder;
+use super::format::{HEADER_MAX, MAGIC};
 use super::question::{Kind, Question};
-use super::{HEADER_MAX, MAGIC};
-use crate::worlds::mix;
+use crate::worlds::mix::mix;
 
 /// Where the code did something else than it did when it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]

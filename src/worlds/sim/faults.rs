@@ -3,15 +3,16 @@
 use std::io;
 use std::net::SocketAddr;
 
-use super::net::{Net, Port, SILENCE_NOTICED};
+use super::net::{Net, SILENCE_NOTICED};
 use super::stream::{End, Half, Owner, Payload};
+use crate::event_loop::Token;
 
 impl Net {
     /// A node dies. Either its kernel still closes its streams, or (`silently`) nobody is told.
     pub fn crash(&mut self, node: usize, silently: bool) {
         self.trace
             .add("crash", &[node as u64, u64::from(silently)], &[]);
-        self.ports[node] = Port::unplugged(self.ports[node].address);
+        self.ports[node].unplug();
         let ends: Vec<End> = self.ends_of(node).collect();
         for end in ends {
             if silently {
@@ -80,7 +81,7 @@ impl Net {
                 true => Err(String::from("no such name")),
                 false => Ok(addresses.clone()),
             };
-            self.ports[node].jobs.push((job, answer));
+            self.done(node, job, answer);
         }
     }
 
@@ -89,10 +90,15 @@ impl Net {
         self.ports[node].answers.remove(&job)
     }
 
-    /// A client connects to a node; `None` if it does not listen.
+    /// A client connects to a node's first door; `None` if that is closed.
     pub fn client_connect(&mut self, node: usize) -> Option<End> {
-        self.ports[node].listener?;
-        let end = self.open(Owner::Client, Some(node));
+        self.client_connect_at(node, Token::listener(0))
+    }
+
+    /// A client connects to one of a node's doors; `None` if that is closed.
+    pub fn client_connect_at(&mut self, node: usize, door: Token) -> Option<End> {
+        self.ports[node].waiting(door)?;
+        let end = self.open(Owner::Client, Some((node, door)));
         self.arrive(end.other(), Payload::Syn);
         Some(end)
     }

@@ -11,10 +11,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::disk::Disk;
+use super::port::{Port, Source};
 use super::stream::{End, Half, Owner, Payload};
 use super::trace::Trace;
 use crate::event_loop::{Event, Readiness, Token};
-use crate::worlds::mix;
+use crate::worlds::mix::mix;
 
 /// A host that vanished without a word is noticed after this long, as with keepalive.
 pub(super) const SILENCE_NOTICED: Duration = Duration::from_secs(15);
@@ -36,28 +37,6 @@ impl Default for Weather {
             delay: (Duration::from_micros(50), Duration::from_millis(5)),
             piece_max: 4096,
             window: 16 * 1024,
-        }
-    }
-}
-
-#[derive(Default)]
-pub(super) struct Port {
-    pub address: Option<SocketAddr>,
-    pub listener: Option<Token>,
-    waiting: VecDeque<End>,
-    /// Names asked for, answered at the next poll.
-    pub(super) jobs: Vec<(u64, Result<Vec<SocketAddr>, String>)>,
-    pub(super) answers: BTreeMap<u64, Result<Vec<SocketAddr>, String>>,
-    /// Ends and the listener (`None`) that have something new to tell: epoll's ready list.
-    ready: BTreeSet<Option<End>>,
-}
-
-impl Port {
-    /// The port of a node that is not up: all it has is its address.
-    pub fn unplugged(address: Option<SocketAddr>) -> Port {
-        Port {
-            address,
-            ..Port::default()
         }
     }
 }
@@ -147,12 +126,12 @@ impl Net {
             events.push(Event::Done(job));
         }
         let ready = std::mem::take(&mut port.ready);
-        for end in ready {
-            let event = match end {
-                None => self.ports[node]
-                    .listener
-                    .map(|token| (token, Readiness::READABLE)),
-                Some(end) => self.streams.get(&end.stream).and_then(|halves| {
+        for source in ready {
+            let event = match source {
+                Source::Listener(token) => self.ports[node]
+                    .waiting(token)
+                    .map(|_| (token, Readiness::READABLE)),
+                Source::Stream(end) => self.streams.get(&end.stream).and_then(|halves| {
                     let half = &halves[end.side];
                     Some((half.token?, self.readiness(half)))
                 }),
@@ -184,25 +163,28 @@ impl Net {
         self.trace.add("boot", &[node as u64], &[]);
     }
 
-    /// Listens.
-    pub fn listen(&mut self, node: usize, address: SocketAddr, token: Token) {
-        self.ports[node].address = Some(address);
-        self.ports[node].listener = Some(token);
+    /// A job of a node is done: the next poll tells of it.
+    pub(super) fn done(&mut self, node: usize, job: u64, answer: Result<Vec<SocketAddr>, String>) {
+        self.ports[node].jobs.push((job, answer));
     }
 
-    /// Stops listening; connections that waited are reset.
-    pub fn close_listener(&mut self, node: usize) {
-        self.ports[node].listener = None;
-        for end in std::mem::take(&mut self.ports[node].waiting) {
+    /// Listens, besides where the node listens already. The token names the door.
+    pub fn listen(&mut self, node: usize, address: SocketAddr, token: Token) {
+        self.ports[node].open(token, address);
+    }
+
+    /// Stops listening at one door; connections that waited there are reset.
+    pub fn close_listener(&mut self, node: usize, door: Token) {
+        for end in self.ports[node].close(door) {
             self.close(end);
         }
     }
 
-    /// Takes a connection that waits.
-    pub fn accept(&mut self, node: usize) -> io::Result<(End, SocketAddr)> {
+    /// Takes a connection that waits at a door.
+    pub fn accept(&mut self, node: usize, door: Token) -> io::Result<(End, SocketAddr)> {
         let end = self.ports[node]
-            .waiting
-            .pop_front()
+            .waiting(door)
+            .and_then(VecDeque::pop_front)
             .ok_or(io::ErrorKind::WouldBlock)?;
         let port = 1024 + (end.stream % 60_000) as u16;
         let address = SocketAddr::new(self.client_host, port);
@@ -211,10 +193,8 @@ impl Net {
 
     /// Starts a connect.
     pub fn connect(&mut self, node: usize, address: SocketAddr, token: Token) -> End {
-        let to = self
-            .ports
-            .iter()
-            .position(|port| port.address == Some(address));
+        let mut ports = self.ports.iter().enumerate();
+        let to = ports.find_map(|(node, port)| Some((node, port.door_at(address)?)));
         let end = self.open(Owner::Node(node), to);
         if let Some(half) = self.half(end) {
             half.token = Some(token);
@@ -223,11 +203,14 @@ impl Net {
         end
     }
 
-    pub(super) fn open(&mut self, owner: Owner, to: Option<usize>) -> End {
+    /// A new stream, to a node's door if anybody has ever listened there.
+    pub(super) fn open(&mut self, owner: Owner, to: Option<(usize, Token)>) -> End {
         let stream = self.next_stream;
         self.next_stream += 1;
         let mut called = Half::new(Owner::Nobody);
-        called.node = to;
+        called.node = to.map(|(node, _)| node);
+        // Until it is accepted, its token is the door's.
+        called.token = to.map(|(_, door)| door);
         self.streams.insert(stream, [Half::new(owner), called]);
         End { stream, side: 0 }
     }
@@ -424,11 +407,15 @@ impl Net {
     }
 
     fn arrive_syn(&mut self, end: End) {
-        let node = match self.half(end) {
-            Some(half) => half.node,
-            None => None,
-        };
-        let Some(node) = node.filter(|&node| self.ports[node].listener.is_some()) else {
+        let called = self
+            .half(end)
+            .and_then(|half| Some((half.node?, half.token.take()?)));
+        let waiting = called.and_then(|(node, door)| {
+            let waiting = self.ports[node].waiting(door)?;
+            waiting.push_back(end);
+            Some((node, door))
+        });
+        let Some((node, door)) = waiting else {
             self.send(end, Payload::Reset);
             return;
         };
@@ -436,8 +423,7 @@ impl Net {
             half.owner = Owner::Node(node);
             half.connected = true;
         }
-        self.ports[node].waiting.push_back(end);
-        self.ports[node].ready.insert(None);
+        self.ports[node].ready.insert(Source::Listener(door));
         if let Some(half) = self.half(end.other()).filter(|half| half.node.is_none()) {
             half.connected = true;
         } else {
@@ -451,7 +437,7 @@ impl Net {
             return;
         };
         if let (Owner::Node(node), Some(_)) = (half.owner, half.token) {
-            self.ports[node].ready.insert(Some(end));
+            self.ports[node].ready.insert(Source::Stream(end));
         }
     }
 }

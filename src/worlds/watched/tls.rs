@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use super::Notes;
+use super::notes::Notes;
 use crate::event_loop::Token;
 use crate::net::{TlsEngine, TlsError, TlsState};
 use crate::worlds::recording::{Encoder, Kind, Mask, Question};

@@ -7,59 +7,11 @@ use std::time::Duration;
 use getopts::{Matches, Options};
 use herd::config::{CONNECTIONS_MAX, Config, PER_ADDRESS_MAX, SNAPSHOT_EVERY};
 use herd::herd::{RECORDS_MAX, Roster, Server};
-use herd::net::{IdentityFiles, TlsClientConfig};
 use herd::server::limits_table;
 
-use crate::google;
-use crate::identity;
-use crate::look::Look;
-
-/// What the command line asks for.
-pub enum Task {
-    /// Print this and exit with 0.
-    Print(String),
-    /// Run one server.
-    One(Box<One>),
-    /// Run every server of the herd, each as a child process.
-    All {
-        /// The herd.
-        roster: Roster,
-        /// Options that each child gets as well, by its place in the herd.
-        pass_on: Vec<Vec<String>>,
-    },
-    /// Print what a running server looks like.
-    Ps {
-        /// Its inspection listener.
-        address: SocketAddr,
-        /// As JSON.
-        json: bool,
-    },
-    /// Run a server from a recording.
-    Replay {
-        /// The recording.
-        path: PathBuf,
-        /// How it is looked at.
-        look: Look,
-    },
-}
-
-/// One server to run.
-pub struct One {
-    /// Its configuration.
-    pub config: Config,
-    /// Where its journal goes.
-    pub log: Option<PathBuf>,
-    /// What it proves itself with, to servers and to clients.
-    pub identity: IdentityFiles,
-    /// Where its snapshots go.
-    pub snapshot: Option<PathBuf>,
-    /// How connections to Places are secured, if there are any.
-    pub tls: Option<TlsClientConfig>,
-    /// Stop when standard input ends.
-    pub until_stdin_ends: bool,
-    /// How it is looked at.
-    pub look: Look,
-}
+use super::google;
+use super::identity;
+use super::task::{Look, One, Task};
 
 fn options() -> Options {
     let mut options = Options::new();

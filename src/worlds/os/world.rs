@@ -1,9 +1,6 @@
 //! The real world: mio, the system's clocks, files and signals.
 
-mod resolving;
-mod saver;
-mod sockets;
-
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read, Write};
@@ -19,15 +16,16 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
 use socket2::SockRef;
 
+use super::resolving::{Answer, Resolver, Resolving};
+use super::saver::Saver;
+use super::sockets::{self, Listener, OsStream};
+use super::waker::OsWaker;
 use crate::event_loop::{Event, Readiness, Token, Wake, World};
-use crate::net::{Host, Identity, IdentityFiles, Layered, Network, RustlsEngine, TlsClientConfig};
-use crate::worlds::Stage;
-
-pub use resolving::Resolver;
-pub use sockets::{KEEPALIVE_DEAD, Listener, OsStream};
-
-use resolving::{Answer, Resolving};
-use saver::Saver;
+use crate::net::{
+    Host, Identity, IdentityFiles, Layered, Network, RustlsEngine, TlsClientConfig, Trust,
+};
+use crate::worlds::mix::mix;
+use crate::worlds::stage::Stage;
 
 /// Events that one poll may return.
 pub const EVENTS_MAX: usize = 1024;
@@ -55,22 +53,13 @@ pub struct OsWorld {
     signals: Vec<(i32, UnixStream)>,
     random: u64,
     journal: Option<(PathBuf, File)>,
-    tls: Option<TlsClientConfig>,
+    /// How connections that we make are secured, by whose trust they need.
+    tls: BTreeMap<Trust, TlsClientConfig>,
     identity: Option<(IdentityFiles, Identity)>,
     /// Streams that have more to read though the poller knows of nothing: TLS holds it.
     more: Vec<Token>,
     resolving: Resolving,
     saver: Option<Saver>,
-}
-
-/// Ends a poll from any thread.
-pub struct OsWaker(Waker);
-
-impl Wake for OsWaker {
-    fn wake(&self) {
-        // A full counter means that a wake is pending already. (asyncio ignores it as well.)
-        let _ = self.0.wake();
-    }
 }
 
 impl OsWorld {
@@ -84,7 +73,7 @@ impl OsWorld {
         Ok(OsWorld {
             poll,
             events: Events::with_capacity(EVENTS_MAX),
-            waker: Arc::new(OsWaker(waker)),
+            waker: Arc::new(OsWaker::new(waker)),
             born: Instant::now(),
             held: None,
             attention: false,
@@ -93,7 +82,7 @@ impl OsWorld {
             // The standard library seeds its hashers from the system.
             random: RandomState::new().hash_one(0),
             journal: None,
-            tls: None,
+            tls: BTreeMap::new(),
             identity: None,
             more: Vec::new(),
             resolving: Resolving::new(),
@@ -116,9 +105,9 @@ impl OsWorld {
         Ok(())
     }
 
-    /// Lets connections to Places speak TLS.
-    pub fn use_tls(&mut self, config: TlsClientConfig) {
-        self.tls = Some(config);
+    /// Lets connections that need this trust speak TLS.
+    pub fn use_tls(&mut self, trust: Trust, config: TlsClientConfig) {
+        self.tls.insert(trust, config);
     }
 
     /// Resolves names by something else than the system.
@@ -278,8 +267,8 @@ impl Network for OsWorld {
         self.resolving.take(job)
     }
 
-    fn tls(&mut self, host: &str, _: &OsStream) -> Result<RustlsEngine, String> {
-        let config = self.tls.as_ref().ok_or("no TLS was set up")?;
+    fn tls(&mut self, trust: Trust, host: &str, _: &OsStream) -> Result<RustlsEngine, String> {
+        let config = self.tls.get(&trust).ok_or("no TLS was set up")?;
         config.engine(host)
     }
 
@@ -393,7 +382,7 @@ impl Host for OsWorld {
 
     fn random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        super::mix(self.random)
+        mix(self.random)
     }
 
     fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {

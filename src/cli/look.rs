@@ -2,8 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use herd::config::Config;
@@ -19,33 +18,9 @@ use herd::worlds::recording::{Ending, Recorder};
 use herd::worlds::watched::Watched;
 use herd::worlds::{Stage, Tap};
 
-use crate::options::One;
-use crate::{begin, say};
-
-/// How a server is looked at.
-#[derive(Clone, Debug, Default)]
-pub struct Look {
-    /// Hold it before its first callback, and take commands.
-    pub step: bool,
-    /// Let visitors in here.
-    pub inspect: Option<SocketAddr>,
-    /// Write a trace.
-    pub trace: Option<PathBuf>,
-    /// Write a recording.
-    pub record: Option<PathBuf>,
-}
-
-impl Look {
-    /// True if nobody looks.
-    pub fn is_idle(&self) -> bool {
-        !self.step && self.inspect.is_none() && self.trace.is_none() && self.record.is_none()
-    }
-
-    /// True if somebody may hold the loop or wants to see bytes.
-    fn is_close(&self) -> bool {
-        self.step || self.inspect.is_some() || self.trace.is_some()
-    }
-}
+use super::say::say;
+use super::start::begin;
+use super::task::{Look, One};
 
 /// Runs a server until it has stopped. False if a second signal cut the stopping short.
 ///

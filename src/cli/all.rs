@@ -3,7 +3,7 @@
 //! Each child stops when its standard input ends, and this process holds the other ends: so the
 //! herd stops on Ctrl-C, and no server is left behind if this process is killed.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -12,6 +12,8 @@ use std::thread;
 
 use herd::herd::Roster;
 use herd::server::{SIGINT, SIGTERM};
+
+use super::say::say;
 
 enum Report {
     /// A child printed that it listens.
@@ -28,7 +30,7 @@ enum Report {
 ///
 /// # Errors
 /// A process could not be started, or no server is left.
-pub fn run(roster: &Roster, pass_on: &[Vec<String>]) -> Result<bool, String> {
+pub fn all(roster: &Roster, pass_on: &[Vec<String>]) -> Result<bool, String> {
     let (sender, reports) = channel();
     watch_signals(sender.clone()).map_err(|error| format!("cannot watch signals: {error}"))?;
     let mut children = Vec::new();
@@ -57,7 +59,7 @@ fn supervise(
     for report in reports {
         match report {
             Report::Stop => {
-                say("Stopping.\n");
+                say(&mut io::stdout(), "Stopping.\n");
                 return Ok(true);
             }
             Report::Listens => {
@@ -73,9 +75,10 @@ fn supervise(
                     return Ok(false);
                 }
                 alive -= 1;
-                say(&format!(
-                    "{name} has ended ({status}); herd {name} starts it again.\n"
-                ));
+                say(
+                    &mut io::stdout(),
+                    &format!("{name} has ended ({status}); herd {name} starts it again.\n"),
+                );
                 if alive == 0 {
                     return Err(String::from("no server is left"));
                 }
@@ -93,12 +96,18 @@ fn introduce(roster: &Roster) {
         let neighbours = roster.neighbours(index);
         let linked: Vec<_> = neighbours.iter().map(|&other| names[other]).collect();
         let (name, address) = (&server.name, server.address);
-        say(&format!(
-            "{name:width$}  {address}  linked with {}\n",
-            linked.join(", ")
-        ));
+        say(
+            &mut io::stdout(),
+            &format!(
+                "{name:width$}  {address}  linked with {}\n",
+                linked.join(", ")
+            ),
+        );
     }
-    say("\nPaste, line by line (Ctrl-C here stops the herd):\n");
+    say(
+        &mut io::stdout(),
+        "\nPaste, line by line (Ctrl-C here stops the herd):\n",
+    );
     let (first, last) = (
         &roster.servers[0],
         &roster.servers[roster.servers.len() - 1],
@@ -112,15 +121,14 @@ fn introduce(roster: &Roster) {
         (last, "HELLO"),
     ] {
         let (host, port) = (server.address.ip(), server.address.port());
-        say(&format!("  echo {line} | nc -N {host} {port}\n"));
+        say(
+            &mut io::stdout(),
+            &format!("  echo {line} | nc -N {host} {port}\n"),
+        );
     }
 }
 
 /// Prints to standard output; nothing depends on whether somebody reads it.
-fn say(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
-}
-
 fn start(name: &str, pass_on: &[String]) -> io::Result<(Child, ChildStdout)> {
     let mut child = Command::new(std::env::current_exe()?)
         .arg(name)
@@ -153,7 +161,7 @@ fn watch_output(index: usize, output: ChildStdout, sender: Sender<Report>) -> io
         for line in BufReader::new(output).lines().map_while(Result::ok) {
             match line.contains(" listens on ") {
                 true => drop(sender.send(Report::Listens)),
-                false => say(&format!("{line}\n")),
+                false => say(&mut io::stdout(), &format!("{line}\n")),
             }
         }
         let _ = sender.send(Report::Ended(index));

@@ -1,0 +1,116 @@
+//! How a server comes up: its world, its listener, what it says at start.
+
+use std::io::{self, Read};
+
+use herd::net::{Host, Trust, bears_name};
+use herd::server::{Loop, Node, SIGHUP, SIGINT, SIGTERM};
+use herd::worlds::os::OsWorld;
+
+use super::say::say;
+use super::task::One;
+
+/// The world that the options describe.
+///
+/// # Errors
+/// In words: what could not be opened.
+pub fn world(one: &One) -> Result<OsWorld, String> {
+    let name = one.config.name();
+    let watching = || -> io::Result<OsWorld> {
+        let mut world = OsWorld::new()?;
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            // Ctrl-C in the stepper holds the loop; the server does not hear of it.
+            if signal != SIGINT || !one.look.step {
+                world.watch_signal(signal)?;
+            }
+        }
+        Ok(world)
+    };
+    let mut world = watching().map_err(|error| format!("{name} cannot start: {error}"))?;
+    if let Some(tls) = &one.tls {
+        world.use_tls(Trust::Places, tls.clone());
+    }
+    if let Some(path) = &one.log {
+        let opened = world.open_journal(path);
+        opened.map_err(|error| {
+            let path = path.display();
+            format!("{name} cannot write its journal {path}: {error}")
+        })?;
+    }
+    world
+        .use_identity(one.identity.clone())
+        .map_err(|error| format!("{name} cannot start: {error}"))?;
+    if let Some(path) = &one.snapshot {
+        world.use_snapshots(path);
+    }
+    Ok(world)
+}
+
+/// Opens the listener, and says so.
+///
+/// # Errors
+/// In words: why it cannot listen.
+pub fn begin<H: Host>(
+    one: &One,
+    node: &mut Node<H>,
+    event_loop: &mut Loop<H>,
+) -> Result<(), String> {
+    let name = one.config.name();
+    let address = one.config.roster.servers[one.config.me].address;
+    node.start(event_loop).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("{name} cannot listen on {address}: the port is in use")
+        }
+        io::ErrorKind::InvalidData => format!("{name} cannot start: {error}"),
+        _ => format!("{name} cannot listen on {address}: {error}"),
+    })?;
+    let warnings = one.config.warnings();
+    let mistakes = mistakes(one);
+    let warnings = warnings.iter().chain(&mistakes);
+    for warning in warnings.chain(node.restored()) {
+        say(&mut io::stderr(), &format!("{name}: {warning}\n"));
+    }
+    say(&mut io::stdout(), &format!("{name} listens on {address}\n"));
+    match one.until_stdin_ends {
+        true => stop_when_stdin_ends(),
+        false => Ok(()),
+    }
+}
+
+/// Files that were likely named by mistake. The server runs all the same: they may be put right.
+fn mistakes(one: &One) -> Vec<String> {
+    let mut mistakes = Vec::new();
+    let name = one.config.name();
+    if let Some(peer) = &one.identity.peer
+        && !bears_name(&peer.certificate, name)
+    {
+        mistakes.push(format!(
+            "the certificate {} does not bear the name {name}: no neighbour will believe it",
+            peer.certificate.display()
+        ));
+    }
+    let folder = one.snapshot.as_ref().and_then(|path| path.parent());
+    if let Some(folder) = folder.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+    {
+        mistakes.push(format!(
+            "there is no folder {}: no snapshot can be written",
+            folder.display()
+        ));
+    }
+    mistakes
+}
+
+/// A thread reads standard input (a file or a terminal cannot always be polled) and turns its end
+/// into the signal to stop, which comes out of the poll like any other.
+fn stop_when_stdin_ends() -> Result<(), String> {
+    let wait = || {
+        let mut bytes = [0; 256];
+        while matches!(io::stdin().read(&mut bytes), Ok(count) if count > 0) {}
+        // It cannot fail for a signal that exists.
+        let _ = signal_hook::low_level::raise(SIGTERM);
+    };
+    std::thread::Builder::new()
+        .name(String::from("stdin"))
+        .spawn(wait)
+        .map(|_| ())
+        .map_err(|error| format!("no thread to watch standard input: {error}"))
+}

@@ -1,0 +1,157 @@
+//! Everything that a server ever has to do, as data.
+
+use std::hash::{Hash, Hasher};
+
+use super::snapshots::SNAPSHOT_JOB;
+use crate::event_loop::{self, EventLoop, Readiness, Token};
+
+/// The loop that a server runs on.
+pub type Loop<H> = EventLoop<H, Callback>;
+
+/// Everything that a server ever has to do, as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Callback {
+    /// A socket became ready: the listener, a client, a neighbour, Places.
+    Ready(Token, Readiness),
+    /// A connection has input that the last callback did not reach.
+    Again(Token),
+    /// More connections wait at the listener than one callback takes.
+    Accept,
+    /// Look at the listener again, now that a descriptor may be free.
+    AcceptRetry,
+    /// A deadline of an accepted connection has come.
+    Deadline(Token),
+    /// Dial a neighbour again (by its place among this server's neighbours).
+    Redial(usize),
+    /// A dial took too long.
+    ConnectDeadline(Token),
+    /// A link has room for more of what it owes.
+    Dump(Token),
+    /// Questions to Places wait for connections.
+    StartLookups,
+    /// A lookup has been in its state for too long.
+    LookupDeadline(u64),
+    /// A lookup's connect is slow: try the next address beside it.
+    NextAddress(u64),
+    /// The resolver has answered.
+    Resolved(u64),
+    /// A kept connection to Places was idle for long enough.
+    UpstreamIdle(Token),
+    /// A signal arrived.
+    Signal(i32),
+    /// Stopping took too long.
+    StopDeadline,
+    /// A snapshot is due, or has further to go.
+    Snapshot,
+    /// A snapshot is on disk, or failed.
+    SnapshotDone,
+}
+
+/// The kinds of callbacks, by the names of their variants.
+pub const CALLBACK_KINDS: [&str; 17] = [
+    "Ready",
+    "Again",
+    "Accept",
+    "AcceptRetry",
+    "Deadline",
+    "Redial",
+    "ConnectDeadline",
+    "Dump",
+    "StartLookups",
+    "LookupDeadline",
+    "NextAddress",
+    "Resolved",
+    "UpstreamIdle",
+    "Snapshot",
+    "SnapshotDone",
+    "Signal",
+    "StopDeadline",
+];
+
+impl Callback {
+    /// Its kind: the name of its variant.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Callback::Ready(..) => "Ready",
+            Callback::Again(_) => "Again",
+            Callback::Accept => "Accept",
+            Callback::AcceptRetry => "AcceptRetry",
+            Callback::Deadline(_) => "Deadline",
+            Callback::Redial(_) => "Redial",
+            Callback::ConnectDeadline(_) => "ConnectDeadline",
+            Callback::Dump(_) => "Dump",
+            Callback::StartLookups => "StartLookups",
+            Callback::LookupDeadline(_) => "LookupDeadline",
+            Callback::NextAddress(_) => "NextAddress",
+            Callback::Resolved(_) => "Resolved",
+            Callback::UpstreamIdle(_) => "UpstreamIdle",
+            Callback::Snapshot => "Snapshot",
+            Callback::SnapshotDone => "SnapshotDone",
+            Callback::Signal(_) => "Signal",
+            Callback::StopDeadline => "StopDeadline",
+        }
+    }
+}
+
+/// By its name, not by its place among the variants: a recording knows a callback by its hash, and a
+/// new variant changes that of no other.
+impl Hash for Callback {
+    fn hash<S: Hasher>(&self, state: &mut S) {
+        state.write(self.kind().as_bytes());
+        match *self {
+            Callback::Ready(token, readiness) => (token, readiness).hash(state),
+            Callback::Again(token)
+            | Callback::Deadline(token)
+            | Callback::ConnectDeadline(token)
+            | Callback::Dump(token)
+            | Callback::UpstreamIdle(token) => token.hash(state),
+            Callback::LookupDeadline(number)
+            | Callback::NextAddress(number)
+            | Callback::Resolved(number) => number.hash(state),
+            Callback::Redial(index) => index.hash(state),
+            Callback::Signal(number) => number.hash(state),
+            Callback::Accept
+            | Callback::AcceptRetry
+            | Callback::StartLookups
+            | Callback::Snapshot
+            | Callback::SnapshotDone
+            | Callback::StopDeadline => {}
+        }
+    }
+}
+
+impl event_loop::Callback for Callback {
+    fn ready(token: Token, readiness: Readiness) -> Callback {
+        Callback::Ready(token, readiness)
+    }
+
+    fn done(job: u64) -> Callback {
+        match job {
+            SNAPSHOT_JOB => Callback::SnapshotDone,
+            job => Callback::Resolved(job),
+        }
+    }
+
+    fn signal(number: i32) -> Callback {
+        Callback::Signal(number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_the_names_of_the_variants() {
+        for callback in [
+            Callback::Ready(Token::listener(0), Readiness::READABLE),
+            Callback::Accept,
+            Callback::LookupDeadline(3),
+            Callback::StopDeadline,
+        ] {
+            let debug = format!("{callback:?}");
+            assert_eq!(debug.split('(').next(), Some(callback.kind()));
+            assert!(CALLBACK_KINDS.contains(&callback.kind()));
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The floors of the house, and which of them may see which.
+
+use crate::source::{assert_none, sources};
+
+/// Which floors of `src` each floor may import. What is not listed may import nothing.
+const MAY_IMPORT: [(&str, &[&str]); 10] = [
+    ("scan", &[]),
+    ("event_loop", &[]),
+    ("herd", &["scan"]),
+    ("places", &[]),
+    ("net", &["event_loop"]),
+    ("worlds", &["event_loop", "net"]),
+    ("config", &["herd", "places"]),
+    ("server", &["config", "event_loop", "herd", "net", "places"]),
+    (
+        "probe",
+        &[
+            "config",
+            "event_loop",
+            "herd",
+            "net",
+            "places",
+            "server",
+            "worlds",
+        ],
+    ),
+    ("lib", &[]),
+];
+
+#[test]
+fn imports_run_downwards_only() {
+    let mut findings = Vec::new();
+    for source in sources(&["src"]) {
+        let floor = source.floor();
+        // The binary is not part of the library: it may use all that the library shows.
+        if ["main", "cli"].contains(&floor.as_str()) {
+            continue;
+        }
+        let allowed = MAY_IMPORT.iter().find(|(name, _)| *name == floor);
+        let Some((_, allowed)) = allowed else {
+            findings.push(format!(
+                "{}: a floor that tests/tidy.rs does not know",
+                source.path.display()
+            ));
+            continue;
+        };
+        for (number, line) in source.code() {
+            for part in line.split("crate::").skip(1) {
+                let name: String = part
+                    .chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect();
+                if name != floor && !allowed.contains(&name.as_str()) {
+                    let path = source.path.display();
+                    findings.push(format!("{path}:{number}: {floor} may not import {name}"));
+                }
+            }
+        }
+    }
+    assert_none(findings);
+}
+
+/// A `mod.rs` is a floor plan: it says what the floor is, which rooms it has and what they show.
+/// What it defined itself, its own rooms would import from their parent.
+#[test]
+fn a_mod_file_only_declares() {
+    let mut findings = Vec::new();
+    for source in sources(&["src"]) {
+        if !source.path.ends_with("mod.rs") && !source.path.ends_with("lib.rs") {
+            continue;
+        }
+        let mut in_use = false;
+        for (number, line) in source.code() {
+            let begins = ["mod ", "pub mod ", "pub use ", "pub(super) use "];
+            let plain = line.is_empty() || begins.iter().any(|begin| line.starts_with(begin));
+            if !plain && !in_use {
+                findings.push(format!("{}:{number}: {line}", source.path.display()));
+            }
+            in_use = (in_use || line.contains("use ")) && !line.ends_with(';');
+        }
+    }
+    assert_none(findings);
+}

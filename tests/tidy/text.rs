@@ -1,0 +1,66 @@
+//! What the source may not contain, and what each file must.
+
+use crate::source::{Source, assert_none, sources};
+
+#[test]
+fn the_source_does_not_contain_what_it_must_not() {
+    // (what, where it is allowed, why not elsewhere)
+    let banned: [(&str, &[&str], &str); 12] = [
+        ("unsafe ", &[], "no unsafe in our crate"),
+        (
+            "SystemTime",
+            &["worlds/os/world.rs"],
+            "the wall clock is asked of the world",
+        ),
+        (
+            "Instant",
+            &["worlds/os/world.rs"],
+            "time is asked of the world",
+        ),
+        ("sleep(", &[], "nothing waits but the poll"),
+        ("std::net::Tcp", &[], "sockets are asked of the world"),
+        (
+            "TcpStream::connect",
+            &["worlds/os/world.rs", "cli/ps.rs"],
+            "sockets are asked of the world",
+        ),
+        (".unwrap()", &[], "an error has an answer"),
+        (".expect(", &[], "an error has an answer"),
+        ("panic!", &[], "no panic"),
+        ("unreachable!", &[], "no panic"),
+        ("todo!", &[], "no stub"),
+        (
+            "RandomState",
+            &["worlds/os/world.rs", "herd/store.rs"],
+            "chance is asked of the world",
+        ),
+    ];
+    let mut findings = Vec::new();
+    for source in sources(&["src"]) {
+        for (number, line) in source.code() {
+            for (word, allowed, why) in banned {
+                if line.contains(word) && !allowed.iter().any(|place| source.path.ends_with(place))
+                {
+                    findings.push(format!(
+                        "{}:{number}: {word} ({why})",
+                        source.path.display()
+                    ));
+                }
+            }
+        }
+    }
+    assert_none(findings);
+}
+
+#[test]
+fn each_file_says_what_it_is() {
+    let says = |source: &Source| source.text.starts_with("//! ");
+    let silent = sources(&["src", "tests", "examples"])
+        .into_iter()
+        .filter(|source| !says(source));
+    assert_none(
+        silent
+            .map(|source| format!("{}: no //! first line", source.path.display()))
+            .collect(),
+    );
+}
