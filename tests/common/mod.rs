@@ -7,6 +7,7 @@
 
 pub mod certificates;
 mod client;
+pub mod conformance;
 mod fake;
 mod herd;
 mod places;

@@ -1,0 +1,9 @@
+//! The loop: against a script, against the system, and beside asyncio's.
+
+mod edge_triggered;
+mod order;
+mod os;
+mod scheduling;
+mod signals;
+mod stage;
+mod turn;

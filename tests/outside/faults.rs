@@ -1,0 +1,17 @@
+//! Faults that only a machine can do: cables that swallow, disks that fill, system calls that are
+//! interrupted, clocks that jump. (The faults' rows 15, 17, 18 and 19.)
+//!
+//! Needs `unshare`, `ip`, `nft`, `strace` and libfaketime; `.ci/run` installs them.
+
+mod calls;
+mod clocks;
+mod hosts;
+mod script;
+mod small_disk;
+
+fn rounds(default: usize) -> usize {
+    match std::env::var("HERD_ROUNDS") {
+        Ok(text) => text.parse().expect("HERD_ROUNDS is a number"),
+        Err(_) => default,
+    }
+}

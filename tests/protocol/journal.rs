@@ -1,0 +1,195 @@
+//! What a server writes to its journal, where, and what it does when it cannot.
+
+use std::fs;
+use std::time::Duration;
+
+use crate::common::{Herd, PATIENCE, Plan, UCLA, iamat, now, wait_until};
+use regex::Regex;
+use rustix::process::Signal;
+
+/// Waits until a line of the journal matches all the patterns, and gives it.
+fn entry(herd: &Herd, name: &str, patterns: &[&str]) -> String {
+    let patterns: Vec<Regex> = patterns
+        .iter()
+        .map(|pattern| Regex::new(pattern).expect("a pattern"))
+        .collect();
+    crate::common::wait_for(PATIENCE, &format!("{name} journals {patterns:?}"), || {
+        let journal = herd.journal(name);
+        let found = journal
+            .lines()
+            .find(|line| patterns.iter().all(|p| p.is_match(line)));
+        found.map(str::to_string)
+    })
+}
+
+#[test]
+fn input_and_output_are_journalled_by_default() {
+    let herd = Herd::solo("Clark");
+    let line = iamat("kiwi");
+    let answer = herd.client("Clark").ask(&line);
+    let line = regex::escape(line.trim_end());
+    let answer = regex::escape(answer.trim_end());
+    let came = entry(&herd, "Clark", &[&format!("{line}$"), "client", "<"]);
+    let went = entry(&herd, "Clark", &[&format!("{answer}$"), "client", ">"]);
+    // The same connection, by its number.
+    let number = Regex::new(r"#\S+").expect("a pattern");
+    let numbers = [&came, &went].map(|entry| number.find(entry).map(|found| found.as_str()));
+    assert_eq!(numbers[0], numbers[1], "{came}\n{went}");
+    assert!(numbers[0].is_some(), "no connection number in {came}");
+}
+
+#[test]
+fn every_line_has_a_time_to_the_microsecond_and_is_printable() {
+    let herd = Herd::start();
+    let mut client = herd.client("Clark");
+    client.ask(b"\x00\x1b[31mred\x7f\x80\xff\\ \t\xc3\xa9\r\n");
+    client.ask(iamat("kiwi"));
+    client.send("WHATSAT kiwi 10 5\n").whatsat();
+    entry(&herd, "Clark", &["WHATSAT kiwi"]);
+    let stamp = Regex::new(r"^\S*\d\d:\d\d:\d\d\.\d{6}\D").expect("a pattern");
+    for name in crate::common::NAMES {
+        let journal = herd.journal(name);
+        assert!(!journal.is_empty(), "{name} wrote nothing");
+        for line in journal.lines() {
+            assert!(stamp.is_match(line), "no time in {line:?}");
+            let plain = line.chars().all(|c| (' '..='~').contains(&c));
+            assert!(plain, "bytes that are not printable in {line:?}");
+        }
+    }
+}
+
+#[test]
+fn bytes_are_escaped_so_that_nobody_can_forge_an_entry() {
+    let herd = Herd::solo("Clark");
+    herd.client("Clark").ask(b"e\x00\x1b\xff\\x41\rfake\n");
+    let line = entry(&herd, "Clark", &["<", "fake"]);
+    assert!(line.ends_with(r"e\x00\x1b\xff\\x41\rfake"), "{line:?}");
+}
+
+#[test]
+fn connections_of_other_servers_are_noticed_when_they_come_and_go() {
+    let mut herd = Herd::start();
+    entry(&herd, "Clark", &["Bona", "(?i)connect|link|greet"]);
+    entry(&herd, "Clark", &["Jaquez", "(?i)connect|link|greet"]);
+    let before = herd.journal("Clark").matches("Bona").count();
+    herd.kill("Bona");
+    entry(
+        &herd,
+        "Clark",
+        &["Bona", "(?i)drop|lost|clos|disconnect|ended|gone|down"],
+    );
+    let away = herd.journal("Clark").matches("Bona").count();
+    assert!(away > before, "its going was noticed");
+    herd.restart("Bona");
+    herd.wait_whole();
+    let back = herd.journal("Clark").matches("Bona").count();
+    assert!(back > away, "its return was noticed");
+}
+
+#[test]
+fn what_neighbours_say_is_journalled_under_their_names() {
+    let herd = Herd::start();
+    let at = herd.client("Jaquez").ask(iamat("kiwi"));
+    let at = regex::escape(at.trim_end());
+    herd.client("Jaquez");
+    entry(&herd, "Jaquez", &[&format!("{at}$"), ">", "Clark|peer"]);
+    entry(&herd, "Clark", &[&format!("{at}$"), "<", "Jaquez|Bona"]);
+}
+
+#[test]
+fn log_names_another_file() {
+    let herd = Plan::only("Clark")
+        .args(&["--log", "elsewhere.txt"])
+        .start();
+    herd.client("Clark").ask("hello\n");
+    let path = herd.directory().join("elsewhere.txt");
+    wait_until(PATIENCE, "elsewhere.txt is written", || {
+        fs::read_to_string(&path).is_ok_and(|text| text.contains("hello"))
+    });
+    assert!(
+        !herd.directory().join("Clark.log").exists(),
+        "and the default is not"
+    );
+}
+
+#[test]
+fn log_none_writes_none() {
+    let herd = Plan::only("Clark").args(&["--log", "none"]).start();
+    herd.client("Clark").ask("hello\n");
+    let entries = fs::read_dir(herd.directory()).expect("the herd's directory");
+    let names: Vec<_> = entries
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert!(
+        !names
+            .iter()
+            .any(|name| name == "none" || name == "Clark.log"),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn a_journal_is_carried_on_after_a_restart() {
+    let mut herd = Herd::solo("Clark");
+    herd.client("Clark").ask("first life\n");
+    entry(&herd, "Clark", &["first life"]);
+    herd.kill("Clark");
+    herd.restart("Clark");
+    herd.client("Clark").ask("second life\n");
+    entry(&herd, "Clark", &["second life"]);
+    entry(&herd, "Clark", &["first life"]);
+}
+
+#[test]
+fn sighup_reopens_the_journal() {
+    let herd = Herd::solo("Clark");
+    let mut client = herd.client("Clark");
+    client.ask("before\n");
+    entry(&herd, "Clark", &["before"]);
+    let path = herd.directory().join("Clark.log");
+    let old = herd.directory().join("Clark.log.1");
+    fs::rename(&path, &old).expect("a rotation");
+    herd.signal("Clark", Signal::HUP);
+    wait_until(PATIENCE, "a new journal is there", || path.exists());
+    client.ask("after\n");
+    entry(&herd, "Clark", &["after"]);
+    let old = fs::read_to_string(&old).expect("the old journal");
+    assert!(old.contains("before") && !old.contains("after"), "{old}");
+    assert!(!herd.journal("Clark").contains("before"));
+}
+
+#[test]
+fn a_full_disk_does_not_stop_the_service() {
+    let mut herd = Plan::five().args(&["--log", "/dev/full"]).start();
+    let mut client = herd.client("Clark");
+    for n in 0..2_000 {
+        assert_eq!(client.ask(format!("line {n}\n")), format!("? line {n}\n"));
+    }
+    let at = client.ask(format!("IAMAT kiwi {UCLA} {}\n", now()));
+    herd.wait_everywhere("kiwi", &at);
+    herd.signal("Clark", Signal::TERM);
+    assert!(herd.wait_exit("Clark", Duration::from_secs(6)).success());
+}
+
+/// A pipe that nobody empties: its writer would block for ever.
+#[test]
+fn a_journal_nobody_reads_does_not_stop_the_service() {
+    let directory = crate::common::TempDir::new();
+    let pipe = directory.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo works");
+    // Held open for both, so that opening it for writing finds a reader.
+    let held = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&pipe)
+        .expect("the pipe");
+    let path = pipe.to_str().expect("a path that is text");
+    let herd = Plan::only("Clark").args(&["--log", path]).start();
+    let mut client = herd.client("Clark");
+    let line = format!("{}\n", "w".repeat(999));
+    for n in 0..3_000 {
+        assert_eq!(client.ask(&line), format!("? {line}"), "line {n}");
+    }
+    drop(held);
+}

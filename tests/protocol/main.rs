@@ -1,0 +1,18 @@
+//! Servers as processes: what they answer, what they tell each other, what they survive.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod cli;
+mod conformance;
+mod course;
+mod crash;
+mod faults;
+mod framing;
+mod grammar;
+mod herd;
+mod journal;
+mod limits;
+mod secured;
+mod snapshot;
+mod whatsat;

@@ -1,0 +1,300 @@
+//! Bounds of NOTES.md that no other test reaches: what is beyond each is refused, waits or is left out.
+
+use std::io;
+use std::time::Duration;
+
+use herd::config::Config;
+use herd::event_loop::{EventLoop, Token};
+use herd::herd::Roster;
+use herd::net::{ACCEPT_BUDGET, CONNECT_DEADLINE};
+use herd::server::{
+    Callback, LINK_UNSENT_LOW, Node, PEER_LINES_A_TURN, ROWS_MAX, SIGTERM, SNAPSHOT_PIECE,
+    STOP_DEADLINE, STORE_ROWS_MAX, TURN_OUTPUT_MAX,
+};
+use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
+use serde_json::Value;
+
+/// Bob's door.
+const BOB: Token = Token::listener(0);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A record whose id is so long has a line that is a little longer.
+const LONG_ID: usize = 4000;
+const LONG_LINE: usize = LONG_ID + 100;
+
+/// Ada, linked with Bob, of whom there is nothing but what the test says in his name.
+struct Stage {
+    sim: Simulation<Node<SimWorld>>,
+    event_loop: EventLoop<SimWorld, Callback>,
+    node: Node<SimWorld>,
+}
+
+impl Stage {
+    fn new(change: impl FnOnce(&mut Config)) -> Stage {
+        let herd = r#"{"servers": {"Ada": "127.0.0.1:1", "Bob": "127.0.0.1:2"},
+                       "links": [["Ada", "Bob"]]}"#;
+        let mut config = Config::new(Roster::parse(herd).expect("a herd"), 0);
+        change(&mut config);
+        let mut sim = Simulation::new(2, 1, Weather::default());
+        // What Ada says to Bob is swallowed.
+        sim.net_mut()
+            .listen(1, config.roster.servers[1].address, BOB);
+        sim.net_mut().cut(0, 1);
+        let start = |node: &mut Node<SimWorld>,
+                     event_loop: &mut EventLoop<SimWorld, Callback>|
+         -> io::Result<()> { node.start(event_loop) };
+        sim.boot(0, Node::new(config), start).expect("boots");
+        let (event_loop, node) = sim.take(0).expect("it runs");
+        Stage {
+            sim,
+            event_loop,
+            node,
+        }
+    }
+
+    /// All that is under way arrives, and then one turn runs.
+    fn turn(&mut self, later: Duration) {
+        let mut net = self.sim.net_mut();
+        net.now += later;
+        net.deliver_due();
+        drop(net);
+        self.event_loop.run_once(&mut self.node).expect("it runs");
+    }
+
+    fn turns(&mut self, count: usize) {
+        for _ in 0..count {
+            self.turn(SECOND / 100);
+        }
+    }
+
+    fn connect(&mut self) -> End {
+        self.sim.net_mut().client_connect(0).expect("it listens")
+    }
+
+    fn say(&mut self, client: End, text: &str) {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let sent = self.sim.net_mut().write(client, rest).expect("room");
+            rest = &rest[sent..];
+        }
+    }
+
+    /// So many records, each of them long.
+    fn fill(&mut self, records: usize) {
+        let client = self.connect();
+        for number in 0..records {
+            let id = format!("{}{number}", "x".repeat(LONG_ID));
+            self.say(client, &format!("IAMAT {id} +1+1 5\n"));
+            self.turns(1);
+            self.sim.net_mut().client_take(client);
+        }
+        assert_eq!(self.view()["store"]["records"], records);
+    }
+
+    /// What happened of this kind since the text of the trace is kept: its place among all that
+    /// happened, and its bytes.
+    fn traced(&self, kind: &str) -> Vec<(usize, usize)> {
+        let net = self.sim.net();
+        let lines = net.trace.lines().iter().enumerate();
+        let of_kind = lines.filter(|(_, line)| line.starts_with(kind));
+        let bytes = |line: &str| {
+            let (_, bytes) = line.split_once("] ").expect("numbers, then bytes");
+            bytes.replace("\\n", "\n").len()
+        };
+        of_kind.map(|(at, line)| (at, bytes(line))).collect()
+    }
+
+    fn view(&self) -> Value {
+        self.node.view(&self.event_loop)
+    }
+
+    fn clients(&self) -> u64 {
+        let total = self.view()["connections"]["total"].as_u64();
+        // The link to Bob, up or not, is one as long as it is dialled.
+        let links = u64::from(self.view()["peers"][0]["state"] != "waiting");
+        total.expect("a number") - links
+    }
+
+    fn has_ended(&mut self, client: End) -> bool {
+        self.sim.net_mut().client_take(client) == (Vec::new(), true)
+    }
+}
+
+#[test]
+fn one_connection_too_many_is_closed_without_a_word() {
+    let mut stage = Stage::new(|config| config.max_connections = 4);
+    stage.turns(3);
+    let clients: Vec<End> = (0..5).map(|_| stage.connect()).collect();
+    stage.turns(5);
+    let ended: Vec<bool> = clients.iter().map(|&end| stage.has_ended(end)).collect();
+    // The link to Bob counts as well.
+    assert_eq!(ended, [false, false, false, true, true]);
+    stage.sim.net_mut().close(clients[0]);
+    stage.turns(5);
+    let next = stage.connect();
+    stage.turns(5);
+    assert!(!stage.has_ended(next), "there is room again");
+}
+
+#[test]
+fn a_turn_takes_sixteen_new_clients() {
+    let mut stage = Stage::new(|_| {});
+    stage.turns(3);
+    let crowd = 3 * ACCEPT_BUDGET as u64;
+    for _ in 0..crowd {
+        stage.connect();
+    }
+    let mut before = 0;
+    for _ in 0..9 {
+        stage.turn(SECOND / 100);
+        let now = stage.clients();
+        assert!(now - before <= ACCEPT_BUDGET as u64, "{before} -> {now}");
+        before = now;
+    }
+    assert_eq!(before, crowd);
+}
+
+#[test]
+fn a_turn_takes_so_many_lines_of_a_neighbour() {
+    let mut stage = Stage::new(|_| {});
+    let bob = stage.connect();
+    let lines = 2 * PEER_LINES_A_TURN + 9;
+    stage.say(bob, "PEER Bob\n");
+    stage.turns(5);
+    let news = |number: usize| format!("AT Bob +0.1 c{number} +1+1 5\n");
+    let text: String = (0..lines).map(news).collect();
+    stage.say(bob, &text);
+    let (mut before, mut most) = (0, 0);
+    for _ in 0..9 {
+        stage.turn(SECOND / 100);
+        let now = stage.view()["store"]["records"].as_u64().expect("a number");
+        most = most.max(now - before);
+        before = now;
+    }
+    assert_eq!(before, lines as u64);
+    assert_eq!(most, PEER_LINES_A_TURN as u64);
+    let rows = stage.view()["store"]["rows"].as_array().map(Vec::len);
+    assert_eq!(rows, Some(STORE_ROWS_MAX));
+}
+
+#[test]
+fn a_view_shows_the_first_thousand_and_counts_all() {
+    let mut stage = Stage::new(|_| {});
+    for _ in 0..=ROWS_MAX {
+        stage.connect();
+    }
+    stage.turns(2 * ROWS_MAX / ACCEPT_BUDGET);
+    let connections = &stage.view()["connections"];
+    assert!(connections["total"].as_u64() > Some(ROWS_MAX as u64));
+    assert_eq!(connections["rows"].as_array().map(Vec::len), Some(ROWS_MAX));
+}
+
+#[test]
+fn a_neighbour_that_swallows_everything_has_three_seconds_to_connect() {
+    let mut stage = Stage::new(|_| {});
+    let state = |stage: &Stage| stage.view()["peers"][0]["state"].clone();
+    stage.turn(CONNECT_DEADLINE - SECOND / 10);
+    assert_eq!(state(&stage), "dialling");
+    stage.turn(SECOND / 5);
+    assert_eq!(state(&stage), "waiting");
+}
+
+#[test]
+fn a_stop_waits_five_seconds_for_who_does_not_take_its_answers() {
+    let mut stage = Stage::new(|_| {});
+    let deaf = stage.connect();
+    stage.turns(3);
+    // More than the road holds: some of the answers stay with us.
+    for _ in 0..200 {
+        let _ = stage.sim.net_mut().write(deaf, "x".repeat(4096).as_bytes());
+        let _ = stage.sim.net_mut().write(deaf, b"\n");
+        stage.turn(SECOND / 100);
+    }
+    let unsent = &stage.view()["connections"]["rows"];
+    let unsent = unsent.as_array().expect("rows").iter();
+    assert!(unsent.filter_map(|row| row["unsent"].as_u64()).sum::<u64>() > 0);
+    stage.event_loop.call_soon(Callback::Signal(SIGTERM));
+    stage.turn(Duration::ZERO);
+    stage.turn(STOP_DEADLINE - SECOND / 10);
+    assert!(!stage.event_loop.is_stopping(), "it waits");
+    stage.turn(SECOND / 5);
+    assert!(stage.event_loop.is_stopping(), "and ends");
+}
+
+/// A crowd whose answers are more than a turn may gather: some are sent in its middle.
+#[test]
+fn a_turn_gathers_a_mebibyte_of_answers() {
+    let mut stage = Stage::new(|_| {});
+    let line = format!("{}\n", "x".repeat(16_000));
+    let answer = format!("? {line}");
+    let crowd = TURN_OUTPUT_MAX * 3 / 2 / answer.len();
+    let clients: Vec<End> = (0..crowd).map(|_| stage.connect()).collect();
+    stage.turns(2 + crowd / ACCEPT_BUDGET);
+    for &client in &clients {
+        stage.say(client, &line);
+    }
+    stage.sim.net_mut().trace.keep_text();
+    stage.turn(SECOND / 100);
+    let writes = stage.traced("write ");
+    let reads = stage.traced("read ");
+    assert_eq!(reads.len(), crowd, "one turn reads them all");
+    let first = writes.first().expect("answers").0;
+    let before = reads.iter().filter(|(at, _)| *at < first);
+    let gathered = before.map(|(_, bytes)| bytes + "? ".len()).sum::<usize>();
+    assert!(gathered > TURN_OUTPUT_MAX, "{gathered}");
+    assert!(gathered <= TURN_OUTPUT_MAX + answer.len(), "{gathered}");
+    stage.turn(SECOND / 100);
+    for client in clients {
+        let (text, _) = stage.sim.net_mut().client_take(client);
+        assert!(text == answer.as_bytes(), "{} bytes", text.len());
+    }
+}
+
+/// What a neighbour does not take yet stays in the table, and not in its link's buffer.
+#[test]
+fn a_dump_goes_out_in_pieces() {
+    let mut stage = Stage::new(|_| {});
+    let records = 4 * LINK_UNSENT_LOW / LONG_ID;
+    stage.fill(records);
+    stage.sim.net_mut().heal(0, 1);
+    // What the cut held may be lost with it: then she dials again.
+    stage.turns(50);
+    assert_eq!(stage.view()["peers"][0]["state"], "up");
+    let unsent = |stage: &Stage| stage.view()["peers"][0]["unsent"].as_u64();
+    let most = Some((LINK_UNSENT_LOW + LONG_LINE) as u64);
+    // Bob reads nothing: the link is as full as it gets.
+    assert!(unsent(&stage) >= Some(LINK_UNSENT_LOW as u64));
+    assert!(unsent(&stage) < most, "{:?}", unsent(&stage));
+    assert_ne!(stage.view()["peers"][0]["owed"], 0);
+    let (bob, _) = stage.sim.net_mut().accept(1, BOB).expect("Ada has dialled");
+    let mut text = Vec::new();
+    for _ in 0..100 {
+        text.extend(stage.sim.net_mut().client_take(bob).0);
+        stage.turns(1);
+        assert!(unsent(&stage) < most, "{:?}", unsent(&stage));
+    }
+    let lines = text.iter().filter(|&&byte| byte == b'\n').count();
+    assert_eq!(lines, 1 + records);
+    assert!(text.starts_with(b"PEER Ada\nAT "));
+    assert_eq!(stage.view()["peers"][0]["owed"], 0);
+}
+
+#[test]
+fn a_turn_adds_one_piece_to_a_snapshot() {
+    let every = 100 * SECOND;
+    let mut stage = Stage::new(|config| config.snapshot_every = Some(every));
+    stage.fill(7 * SNAPSHOT_PIECE / 2 / LONG_ID);
+    stage.sim.net_mut().trace.keep_text();
+    stage.turn(every);
+    for turns in 1..8 {
+        assert_eq!(stage.traced("snapshot ").len(), turns.min(4));
+        stage.turns(1);
+    }
+    assert_eq!(stage.view()["snapshots"]["state"], "idle");
+    let pieces = stage.traced("snapshot ");
+    let pieces: Vec<usize> = pieces.iter().map(|(_, bytes)| *bytes).collect();
+    let (last, whole) = pieces.split_last().expect("a snapshot");
+    let is_whole = |bytes| (SNAPSHOT_PIECE..SNAPSHOT_PIECE + LONG_LINE).contains(bytes);
+    assert!(whole.len() == 3 && whole.iter().all(is_whole), "{pieces:?}");
+    assert!(*last < SNAPSHOT_PIECE, "{pieces:?}");
+}

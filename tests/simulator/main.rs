@@ -1,0 +1,13 @@
+//! Servers in virtual time, where everything that can go wrong does; and the laws that no socket
+//! is needed for.
+
+mod bounds;
+mod bounds_places;
+mod bounds_written;
+mod deadlines;
+mod fuzzing;
+mod lww;
+mod places;
+mod replay;
+mod splits;
+mod storms_and_splits;
