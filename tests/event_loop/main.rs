@@ -4,6 +4,5 @@ mod edge_triggered;
 mod order;
 mod os;
 mod scheduling;
-mod signals;
 mod stage;
 mod turn;

@@ -350,7 +350,7 @@ impl Application<Scripted> for Plain {
     fn before_poll(&mut self, _: &mut Loop) {}
 }
 
-const FALL_BACK: &str = "a_failing_handler_falls_back_to_standard_error";
+const FALL_BACK: &str = "turn::a_failing_handler_falls_back_to_standard_error";
 
 #[test]
 fn a_failing_handler_falls_back_to_standard_error() {

@@ -235,9 +235,9 @@ fn a_recording_cut_anywhere_ends_there_and_a_damaged_one_does_no_harm() {
     for wrong in [
         "",
         "herd",
-        "herd recording 2\n{}\n",
-        "herd recording 1\n",
         "herd recording 1\n{}\n",
+        "herd recording 2\n",
+        "herd recording 2\n{}\n",
     ] {
         assert!(Recording::new(wrong.as_bytes()).is_err(), "{wrong:?}");
     }

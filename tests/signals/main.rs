@@ -1,5 +1,9 @@
 //! Signals on the real system. Each test has a signal of its own: every world of a process that
-//! watches a signal gets it.
+//! watches a signal gets it, and a poll in another test that counts its turns would be cut short. So
+//! they are a program of their own.
+
+#[path = "../event_loop/stage/mod.rs"]
+mod stage;
 
 use std::error::Error;
 use std::io::Read;
