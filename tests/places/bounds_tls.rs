@@ -144,3 +144,21 @@ fn a_client_that_asks_for_new_keys_again_and_again_costs_one_answer() {
     let taken = server.socket().taken.len();
     assert!(taken < 1024, "{taken}");
 }
+
+/// How long it may take is counted in virtual time, in tests/simulator/deadlines.rs.
+#[test]
+fn a_handshake_has_begun_with_its_first_byte() {
+    let (folder, authority) = (TempDir::new(), Authority::new());
+    let papers = authority.papers("Clark");
+    let mut buffer = [0; 4096];
+    for hello in [&b"\x16"[..], b"\x16\x03", b"\x16\x03\x01\x02\x00\x01"] {
+        let mut server = server(&papers, folder.path(), 0);
+        let error = server.read(&mut buffer).expect_err("nothing was said");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(!server.is_handshaking(), "who says nothing begins nothing");
+        server.socket_mut().come.extend(hello);
+        let error = server.read(&mut buffer).expect_err("half a hello");
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+        assert!(server.is_handshaking(), "{hello:?}");
+    }
+}

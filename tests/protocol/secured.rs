@@ -257,32 +257,6 @@ fn a_secured_server_with_snapshots_replays() {
     assert!(exit.stdout.starts_with("equal: "), "{}", exit.stdout);
 }
 
-/// It only waits, beside the others.
-#[test]
-fn a_handshake_that_is_never_finished_has_thirty_seconds() {
-    let (herd, ..) = secured();
-    let silent = herd.client("Clark");
-    let begun = std::time::Instant::now();
-    let halves: Vec<TcpStream> = [&b"\x16"[..], b"\x16\x03\x01\x02\x00\x01", b"\x16\x03"]
-        .iter()
-        .map(|hello| {
-            let mut stream = TcpStream::connect(herd.address("Clark")).expect("it listens");
-            stream.write_all(hello).expect("it takes bytes");
-            stream
-        })
-        .collect();
-    for mut stream in halves {
-        let mut answer = Vec::new();
-        let patience = Some(Duration::from_secs(35));
-        stream.set_read_timeout(patience).expect("a socket");
-        stream.read_to_end(&mut answer).expect("an end");
-        assert!(begun.elapsed() >= Duration::from_secs(29));
-    }
-    // Whoever has said nothing has begun nothing.
-    let mut silent = silent;
-    assert_eq!(silent.ask("hello\n"), "? hello\n");
-}
-
 #[test]
 fn certificates_are_read_again_on_sighup() {
     let (herd, _, folder) = secured();

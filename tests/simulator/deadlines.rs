@@ -90,6 +90,17 @@ fn an_unfinished_line_has_thirty_seconds_from_its_first_byte() {
     stage.ends_in(CLIENT_LINE_DEADLINE - 20 * SECOND);
 }
 
+/// Real handshakes that stall are in tests/places/bounds_tls.rs.
+#[test]
+fn a_handshake_that_is_never_finished_has_thirty_seconds() {
+    let mut stage = Stage::new(|config| config.tls = true);
+    // Whoever has said nothing has begun nothing.
+    stage.wait(100 * SECOND);
+    stage.sim.net_mut().stall_handshake(stage.client);
+    stage.wait(SECOND / 100);
+    stage.ends_in(CLIENT_LINE_DEADLINE - SECOND / 100);
+}
+
 #[test]
 fn a_finished_line_starts_the_clock_anew_and_none_stops_it() {
     let mut stage = Stage::new(|_| {});

@@ -103,6 +103,18 @@ impl Net {
         Some(end)
     }
 
+    /// A client begins TLS, and never finishes the handshake: its node hears of that, and of no byte.
+    pub fn stall_handshake(&mut self, client: End) {
+        if let Some(half) = self.half(client.other()) {
+            half.handshaking = true;
+        }
+        self.tell(client.other());
+    }
+
+    pub(super) fn is_handshaking(&mut self, end: End) -> bool {
+        self.half(end).is_some_and(|half| half.handshaking)
+    }
+
     /// What a client's end has received and not yet taken; and whether the stream is over.
     pub fn client_take(&mut self, end: End) -> (Vec<u8>, bool) {
         let mut bytes = vec![0; self.weather.window];

@@ -432,7 +432,7 @@ impl Net {
     }
 
     /// Puts an end on its node's ready list.
-    fn tell(&mut self, end: End) {
+    pub(super) fn tell(&mut self, end: End) {
         let Some(half) = self.half(end) else {
             return;
         };

@@ -50,6 +50,8 @@ pub(super) struct Half {
     pub token: Option<Token>,
     pub connected: bool,
     pub received: VecDeque<u8>,
+    /// The other side has begun TLS and not finished the handshake.
+    pub handshaking: bool,
     pub fin: bool,
     pub reset: bool,
     /// Bytes sent by this half that the other has not read.
@@ -72,6 +74,7 @@ impl Half {
             token: None,
             connected: false,
             received: VecDeque::new(),
+            handshaking: false,
             fin: false,
             reset: false,
             outstanding: 0,

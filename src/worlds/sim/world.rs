@@ -98,8 +98,8 @@ impl Network for SimWorld {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn is_handshaking(&mut self, _: &End) -> bool {
-        false
+    fn is_handshaking(&mut self, stream: &End) -> bool {
+        self.net.borrow_mut().is_handshaking(*stream)
     }
 
     fn proves(&mut self, _: &End, _: &str) -> bool {
