@@ -190,31 +190,6 @@ fn answers_come_in_order_behind_a_slow_one() {
     assert_eq!(client.line(), "? last\n");
 }
 
-#[test]
-fn others_are_not_held_up() {
-    let places = Places::start(&["--hang"]);
-    let herd = places.clark("legacy").start();
-    phones(&herd);
-    let mut slow = herd.client("Clark");
-    slow.send("WHATSAT phone-0 10 3\nbehind\n");
-    places.wait_for_requests(1);
-    let mut other = herd.client("Clark");
-    let begun = Instant::now();
-    for number in 0..100 {
-        assert_eq!(other.ask(format!("x{number}\n")), format!("? x{number}\n"));
-        assert!(other.ask(iamat("other")).starts_with("AT Clark "));
-    }
-    assert!(
-        begun.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        begun.elapsed()
-    );
-    slow.silence(1);
-    let at = unknown_error(&mut slow, Duration::from_secs(15));
-    assert!(at.contains(" phone-0 "), "{at:?}");
-    assert_eq!(slow.line(), "? behind\n");
-}
-
 /// The journal with all that has been answered: answers leave before it is written.
 fn journal(herd: &Herd) -> String {
     let mark = unique("mark");

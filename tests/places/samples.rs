@@ -260,10 +260,12 @@ fn every_split_gives_the_same_body() {
     for sample in samples() {
         let wanted = sample.text.as_bytes();
         for bytes in [with_length, in_chunks].map(|encode| encode(sample.status, &sample.text)) {
+            // The first part grows by one byte at a time; from each a copy takes the rest.
+            let mut begun = Response::new();
             for at in 0..=bytes.len() {
-                let mut response = Response::new();
-                let first = response.feed(&bytes[..at]);
+                let first = begun.feed(&bytes[at.saturating_sub(1)..at]);
                 assert!(first.is_ok(), "{} at {at}: {first:?}", sample.name);
+                let mut response = begun.clone();
                 assert_eq!(first == Ok(Progress::Complete), at == bytes.len());
                 assert_eq!(response.feed(&bytes[at..]), Ok(Progress::Complete));
                 assert!(response.body() == wanted, "{} at {at}", sample.name);

@@ -1,11 +1,9 @@
 //! Bounds of NOTES.md that no other test reaches: what is beyond each is refused, waits or is left out.
 
-use std::io;
 use std::time::Duration;
 
 use herd::config::Config;
 use herd::event_loop::{EventLoop, Token};
-use herd::herd::Roster;
 use herd::net::{ACCEPT_BUDGET, CONNECT_DEADLINE};
 use herd::server::{
     Callback, LINK_UNSENT_LOW, Node, PEER_LINES_A_TURN, ROWS_MAX, SIGTERM, SNAPSHOT_PIECE,
@@ -14,9 +12,10 @@ use herd::server::{
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 use serde_json::Value;
 
+use crate::stage::{Play, SECOND, boot, config};
+
 /// Bob's door.
 const BOB: Token = Token::listener(0);
-const SECOND: Duration = Duration::from_secs(1);
 
 /// A record whose id is so long has a line that is a little longer.
 const LONG_ID: usize = 4000;
@@ -31,19 +30,14 @@ struct Stage {
 
 impl Stage {
     fn new(change: impl FnOnce(&mut Config)) -> Stage {
-        let herd = r#"{"servers": {"Ada": "127.0.0.1:1", "Bob": "127.0.0.1:2"},
-                       "links": [["Ada", "Bob"]]}"#;
-        let mut config = Config::new(Roster::parse(herd).expect("a herd"), 0);
+        let mut config = config(&["Ada", "Bob"]);
         change(&mut config);
         let mut sim = Simulation::new(2, 1, Weather::default());
         // What Ada says to Bob is swallowed.
         sim.net_mut()
             .listen(1, config.roster.servers[1].address, BOB);
         sim.net_mut().cut(0, 1);
-        let start = |node: &mut Node<SimWorld>,
-                     event_loop: &mut EventLoop<SimWorld, Callback>|
-         -> io::Result<()> { node.start(event_loop) };
-        sim.boot(0, Node::new(config), start).expect("boots");
+        boot(&mut sim, 0, config);
         let (event_loop, node) = sim.take(0).expect("it runs");
         Stage {
             sim,
@@ -68,15 +62,11 @@ impl Stage {
     }
 
     fn connect(&mut self) -> End {
-        self.sim.net_mut().client_connect(0).expect("it listens")
+        self.sim.client(0)
     }
 
     fn say(&mut self, client: End, text: &str) {
-        let mut rest = text.as_bytes();
-        while !rest.is_empty() {
-            let sent = self.sim.net_mut().write(client, rest).expect("room");
-            rest = &rest[sent..];
-        }
+        self.sim.say(client, text);
     }
 
     /// So many records, each of them long.

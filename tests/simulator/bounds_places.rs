@@ -1,19 +1,14 @@
 //! Bounds of the questions to Places, in the simulator. Places is the test: it accepts, reads and
 //! answers by hand.
 
-use std::io;
 use std::time::Duration;
 
-use herd::config::{Config, Upstream};
-use herd::event_loop::{EventLoop, Token};
-use herd::herd::Roster;
-use herd::places::{Api, Endpoint, FieldMask};
-use herd::server::{
-    ADDRESSES_KEPT, Callback, LOOKUP_DEADLINE, Node, RESOLVE_DEADLINE, UPSTREAM_MAX,
-};
+use herd::event_loop::Token;
+use herd::server::{ADDRESSES_KEPT, LOOKUP_DEADLINE, Node, RESOLVE_DEADLINE, UPSTREAM_MAX};
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::stage::{Play, SECOND, asking, boot};
+
 /// The door of Places.
 const LISTENER: Token = Token::listener(0);
 const HERD: usize = 0;
@@ -27,54 +22,31 @@ struct Stage {
 
 impl Stage {
     fn new() -> Stage {
-        let roster = r#"{"servers": {"Solo": "127.0.0.1:1"}, "links": []}"#;
-        let mut config = Config::new(Roster::parse(roster).expect("a herd"), 0);
-        config.upstream = Some(Upstream {
-            api: Api::Legacy,
-            endpoint: Endpoint::parse(&format!("https://{NAME}:2")).expect("a URL"),
-            key: None,
-            field_mask: FieldMask::default(),
-        });
         let mut sim = Simulation::new(2, 1, Weather::default());
         let address = "127.0.0.1:2".parse().expect("an address");
         sim.net_mut().listen(PLACES, address, LISTENER);
         sim.net_mut().name(NAME, vec![address]);
-        let start = |node: &mut Node<SimWorld>,
-                     event_loop: &mut EventLoop<SimWorld, Callback>|
-         -> io::Result<()> { node.start(event_loop) };
-        sim.boot(HERD, Node::new(config), start).expect("boots");
+        boot(&mut sim, HERD, asking(NAME));
         let mut stage = Stage { sim };
         stage.ask("IAMAT kiwi +1+1 5\n");
         stage
     }
 
     fn wait(&mut self, time: Duration) {
-        let until = self.sim.net().now + time;
-        self.sim.run_until(until).expect("runs");
+        self.sim.wait(time);
     }
 
     /// A new client says one line.
     fn ask(&mut self, line: &str) -> End {
-        let client = self.sim.net_mut().client_connect(HERD).expect("it listens");
-        let mut rest = line.as_bytes();
-        while !rest.is_empty() {
-            let sent = self.sim.net_mut().write(client, rest).expect("room");
-            rest = &rest[sent..];
-        }
+        let client = self.sim.client(HERD);
+        self.sim.say(client, line);
         self.wait(SECOND / 1000);
         client
     }
 
     /// All that has come to one end of a stream.
     fn take(&mut self, end: End) -> String {
-        let mut text = Vec::new();
-        loop {
-            let (bytes, _) = self.sim.net_mut().client_take(end);
-            if bytes.is_empty() {
-                return String::from_utf8(text).expect("UTF-8");
-            }
-            text.extend(bytes);
-        }
+        self.sim.hear(end).0
     }
 
     /// Places takes a connection that waits.
@@ -98,11 +70,7 @@ impl Stage {
     fn answer(&mut self, end: End) {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", BODY.len());
         let answer = head + BODY;
-        let mut rest = answer.as_bytes();
-        while !rest.is_empty() {
-            let sent = self.sim.net_mut().write(end, rest).expect("room");
-            rest = &rest[sent..];
-        }
+        self.sim.say(end, &answer);
         self.wait(SECOND / 10);
     }
 }

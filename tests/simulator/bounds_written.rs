@@ -6,9 +6,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
-use herd::config::Config;
 use herd::event_loop::EventLoop;
-use herd::herd::Roster;
 use herd::net::ACCEPT_BUDGET;
 use herd::probe::{Driver, Moved, PARTIAL_LINES_MAX, Probed, TRACE_BUFFER_MAX, Trace, Tracer};
 use herd::server::{Callback, Node};
@@ -16,6 +14,8 @@ use herd::worlds::Tap;
 use herd::worlds::recording::{Kind, Question, RECORD_BUFFER_MAX, Recorder};
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 use herd::worlds::watched::Watched;
+
+use crate::stage::{Play, config};
 
 /// A file that remembers each write.
 #[derive(Clone, Default)]
@@ -89,9 +89,7 @@ struct Traced {
 
 impl Traced {
     fn new() -> Traced {
-        let herd = r#"{"servers": {"Ada": "127.0.0.1:1", "Bob": "127.0.0.1:2"},
-                       "links": [["Ada", "Bob"]]}"#;
-        let config = Config::new(Roster::parse(herd).expect("a herd"), 0);
+        let config = config(&["Ada", "Bob"]);
         let mut sim = Simulation::new(1, 1, Weather::default());
         let start = |probed: &mut Probed<World>, event_loop: &mut EventLoop<World, Callback>| {
             probed.node.start(event_loop)
@@ -126,11 +124,7 @@ impl Traced {
     }
 
     fn say(&mut self, bob: End, text: &str) {
-        let mut rest = text.as_bytes();
-        while !rest.is_empty() {
-            let sent = self.sim.net_mut().write(bob, rest).expect("room");
-            rest = &rest[sent..];
-        }
+        self.sim.say(bob, text);
     }
 
     /// Reports whose arrival was seen.

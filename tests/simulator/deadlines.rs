@@ -4,15 +4,13 @@ use std::io;
 use std::time::Duration;
 
 use herd::config::Config;
-use herd::event_loop::EventLoop;
-use herd::herd::Roster;
 use herd::server::{
-    CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, Callback, LINGER_DEADLINE,
-    LINGER_MAX, Node, UNSENT_HIGH,
+    CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX,
+    Node, UNSENT_HIGH,
 };
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::stage::{Play, SECOND, boot, solo};
 
 /// One server without neighbours, and a client.
 struct Stage {
@@ -22,23 +20,18 @@ struct Stage {
 
 impl Stage {
     fn new(change: impl FnOnce(&mut Config)) -> Stage {
-        let roster = r#"{"servers": {"Solo": "127.0.0.1:1"}, "links": []}"#;
-        let mut config = Config::new(Roster::parse(roster).expect("a herd"), 0);
+        let mut config = solo();
         change(&mut config);
         let mut sim = Simulation::new(1, 1, Weather::default());
-        let start = |node: &mut Node<SimWorld>,
-                     event_loop: &mut EventLoop<SimWorld, Callback>|
-         -> io::Result<()> { node.start(event_loop) };
-        sim.boot(0, Node::new(config), start).expect("boots");
-        let client = sim.net_mut().client_connect(0).expect("listens");
+        boot(&mut sim, 0, config);
+        let client = sim.client(0);
         let mut stage = Stage { sim, client };
         stage.wait(Duration::from_millis(1));
         stage
     }
 
     fn wait(&mut self, time: Duration) {
-        let now = self.sim.net().now;
-        self.sim.run_until(now + time).expect("runs");
+        self.sim.wait(time);
     }
 
     /// Sends as much as the stream takes.
@@ -61,14 +54,7 @@ impl Stage {
 
     /// What has come, and whether the stream is over.
     fn take(&mut self) -> (String, bool) {
-        let mut text = Vec::new();
-        loop {
-            let (bytes, over) = self.sim.net_mut().client_take(self.client);
-            text.extend_from_slice(&bytes);
-            if bytes.is_empty() || over {
-                return (String::from_utf8(text).expect("UTF-8"), over);
-            }
-        }
+        self.sim.hear(self.client)
     }
 
     /// The connection is open now and closed after `time`.
@@ -170,7 +156,7 @@ fn one_far_address_cannot_take_all_connections() {
     let mut stage = Stage::new(|config| config.max_per_address = 3);
     let mut visit = |host: [u8; 4]| {
         stage.sim.net_mut().client_host = std::net::IpAddr::from(host);
-        stage.client = stage.sim.net_mut().client_connect(0).expect("listens");
+        stage.client = stage.sim.client(0);
         stage.wait(SECOND);
         let refused = stage.take() == (String::new(), true);
         (refused, stage.client)
@@ -191,7 +177,7 @@ fn one_far_address_cannot_take_all_connections() {
     stage.wait(SECOND * 2);
     let mut visit = |host: [u8; 4]| {
         stage.sim.net_mut().client_host = std::net::IpAddr::from(host);
-        stage.client = stage.sim.net_mut().client_connect(0).expect("listens");
+        stage.client = stage.sim.client(0);
         stage.wait(SECOND);
         stage.take() == (String::new(), true)
     };
@@ -243,7 +229,7 @@ fn after_our_end_a_talker_has_four_seconds() {
 #[test]
 fn a_turn_answers_twenty_lines_of_a_client() {
     let mut stage = Stage::new(|_| {});
-    let other = stage.sim.net_mut().client_connect(0).expect("listens");
+    let other = stage.sim.client(0);
     stage.wait(Duration::from_millis(1));
     stage.sim.net_mut().trace.keep_text();
     let lines = "x\n".repeat(5 * CLIENT_LINES_A_TURN);

@@ -7,17 +7,15 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use herd::config::{Config, Upstream};
 use herd::event_loop::{Application, EventLoop, Readiness, Token};
-use herd::herd::Roster;
 use herd::net::{Accepted, Network, Read, Transport, accept};
-use herd::places::{Api, Endpoint, FieldMask};
 use herd::server::{
     BREAKER_OPEN, Callback, LOOKUP_DEADLINE, Node, RESOLVE_DEADLINE, UPSTREAM_IDLE, WAITING_MAX,
 };
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 
-const SECOND: Duration = Duration::from_secs(1);
+use crate::stage::{Play, SECOND, asking};
+
 const HERD: usize = 0;
 const PLACES: usize = 1;
 /// A second address of Places, where it is needed.
@@ -139,14 +137,6 @@ struct Stage {
 
 impl Stage {
     fn new(seed: u64, places: Places) -> Stage {
-        let roster = r#"{"servers": {"Solo": "127.0.0.1:1"}, "links": []}"#;
-        let mut config = Config::new(Roster::parse(roster).expect("a herd"), 0);
-        config.upstream = Some(Upstream {
-            api: Api::Legacy,
-            endpoint: Endpoint::parse("https://places.test:2").expect("a URL"),
-            key: None,
-            field_mask: FieldMask::default(),
-        });
         let mut sim = Simulation::new(3, seed, Weather::default());
         sim.net_mut().trace.keep_text();
         sim.net_mut().name(
@@ -161,9 +151,9 @@ impl Stage {
                 Machine::Places(_) => Ok(()),
             }
         };
-        let herd = Machine::Herd(Box::new(Node::new(config)));
+        let herd = Machine::Herd(Box::new(Node::new(asking("places.test"))));
         sim.boot(HERD, herd, start).expect("boots");
-        let client = sim.net_mut().client_connect(HERD).expect("listens");
+        let client = sim.client(HERD);
         let mut stage = Stage { sim, client };
         stage.start_places(places);
         stage.send("IAMAT kiwi +34.068930-118.445127 5\n");
@@ -191,8 +181,7 @@ impl Stage {
     }
 
     fn wait(&mut self, time: Duration) {
-        let now = self.sim.net().now;
-        self.sim.run_until(now + time).expect("runs");
+        self.sim.wait(time);
     }
 
     fn send(&mut self, text: &str) {
@@ -209,14 +198,7 @@ impl Stage {
     }
 
     fn take(&mut self) -> String {
-        let mut text = Vec::new();
-        loop {
-            let (bytes, _) = self.sim.net_mut().client_take(self.client);
-            if bytes.is_empty() {
-                return String::from_utf8(text).expect("UTF-8");
-            }
-            text.extend(bytes);
-        }
+        self.sim.hear(self.client).0
     }
 
     /// Asks, and says what came within the deadline and how long it took.
@@ -398,6 +380,37 @@ fn silence_is_answered_for_and_opens_the_breaker() {
 }
 
 #[test]
+fn others_are_not_held_up() {
+    let places = Places {
+        silent: true,
+        ..Places::default()
+    };
+    let mut stage = Stage::new(8, places);
+    let begun = stage.sim.net().now;
+    stage.send("WHATSAT kiwi 10 3\nbehind\n");
+    let other = stage.sim.client(HERD);
+    for number in 0..100 {
+        let line = format!("x{number}\nIAMAT other +1-1 {number}\n");
+        stage.send_as(other, &line);
+        stage.wait(Duration::from_millis(20));
+        let heard = stage.sim.hear(other).0;
+        assert!(
+            heard.starts_with(&format!("? x{number}\nAT Solo ")),
+            "{heard:?}"
+        );
+    }
+    assert_eq!(stage.take(), "", "answers come in order");
+    let spent = stage.sim.net().now - begun;
+    stage.wait(LOOKUP_DEADLINE - spent - SECOND / 100);
+    assert_eq!(stage.take(), "", "answered too early");
+    stage.wait(SECOND);
+    let text = stage.take();
+    let (answer, behind) = text.split_at(text.len() - "? behind\n".len());
+    assert_answer(answer, UNKNOWN);
+    assert_eq!(behind, "? behind\n");
+}
+
+#[test]
 fn a_resolver_that_hangs_holds_up_nobody_else() {
     let mut stage = Stage::new(5, Places::default());
     assert_answer(&stage.ask().0, GOOD);
@@ -405,7 +418,7 @@ fn a_resolver_that_hangs_holds_up_nobody_else() {
     // From now on the resolver says nothing: the addresses it last gave are used.
     stage.sim.net_mut().forget_name("places.test");
     stage.send("WHATSAT kiwi 10 5\n");
-    let other = stage.sim.net_mut().client_connect(HERD).expect("listens");
+    let other = stage.sim.client(HERD);
     for number in 0..30 {
         let line = format!("IAMAT other +1-1 {number}\n");
         stage.send_as(other, &line);
@@ -430,15 +443,11 @@ fn equal_questions_share_a_request_and_too_many_are_refused_at_once() {
         },
     );
     let clients: Vec<End> = (0..WAITING_MAX + 10)
-        .map(|_| stage.sim.net_mut().client_connect(HERD).expect("listens"))
+        .map(|_| stage.sim.client(HERD))
         .collect();
     stage.wait(SECOND);
     for &client in &clients {
-        stage.send_as(
-            client,
-            "WHATSAT kiwi 10 5
-",
-        );
+        stage.send_as(client, "WHATSAT kiwi 10 5\n");
         stage.wait(Duration::from_millis(1));
     }
     stage.wait(SECOND);
@@ -469,9 +478,7 @@ fn a_black_hole_among_the_addresses_costs_a_quarter_of_a_second() {
         let addresses =
             ["127.0.0.1:3", "127.0.0.1:2"].map(|text| text.parse().expect("an address"));
         stage.sim.net_mut().name("places.test", addresses.to_vec());
-        let clients: Vec<End> = (0..crowd)
-            .map(|_| stage.sim.net_mut().client_connect(HERD).expect("listens"))
-            .collect();
+        let clients: Vec<End> = (0..crowd).map(|_| stage.sim.client(HERD)).collect();
         stage.wait(SECOND);
         for (number, &client) in clients.iter().enumerate() {
             // Questions that differ share nothing.

@@ -2,36 +2,24 @@
 //!
 //! `HERD_SCRIPTS=2000 cargo test --release --test splits` takes more scripts.
 
-use std::io;
 use std::time::Duration;
 
-use herd::config::Config;
-use herd::event_loop::EventLoop;
-use herd::herd::Roster;
-use herd::server::{Callback, Node};
+use herd::server::Node;
 use herd::worlds::sim::{SimWorld, Simulation, Weather};
 use regex::Regex;
+
+use crate::stage::{Dice, Play, boot, solo};
 
 /// Long enough for bytes and answers to arrive.
 const MOMENT: Duration = Duration::from_millis(20);
 
-struct Dice(u64);
-
-impl Dice {
-    fn pick<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        choices[(self.0 >> 11) as usize % choices.len()]
-    }
-}
-
 /// What a client might say: good lines, bad ones, and all kinds of ends.
 fn script(number: u64) -> String {
-    let mut dice = Dice(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(number);
+    let mut pick = |choices: &[&'static str]| choices[dice.roll(choices.len() as u64) as usize];
     let mut text = String::new();
     for _ in 0..2 + number % 3 {
-        text += dice.pick(&[
+        text += pick(&[
             "IAMAT kiwi +34.068930-118.445127 1621464827.959498503",
             " IAMAT\t\x0bkiwi  +1-1 5 ",
             "IAMAT o +0.5-0.5 1e5",
@@ -44,33 +32,27 @@ fn script(number: u64) -> String {
             "",
             "HELLO",
         ]);
-        text += dice.pick(&["\n", "\r\n", " \n", "\n\n", "\n"]);
+        text += pick(&["\n", "\r\n", " \n", "\n\n", "\n"]);
     }
-    text + dice.pick(&["", "without an end", "\r", "IAMAT kiwi +2-2 7"])
+    text + pick(&["", "without an end", "\r", "IAMAT kiwi +2-2 7"])
 }
 
 struct Stage(Simulation<Node<SimWorld>>);
 
 impl Stage {
     fn new() -> Stage {
-        let roster = r#"{"servers": {"Solo": "127.0.0.1:1"}, "links": []}"#;
-        let config = Config::new(Roster::parse(roster).expect("a herd"), 0);
         let mut sim = Simulation::new(1, 1, Weather::default());
-        let start = |node: &mut Node<SimWorld>,
-                     event_loop: &mut EventLoop<SimWorld, Callback>|
-         -> io::Result<()> { node.start(event_loop) };
-        sim.boot(0, Node::new(config), start).expect("boots");
+        boot(&mut sim, 0, solo());
         Stage(sim)
     }
 
     fn wait(&mut self) {
-        let now = self.0.net().now;
-        self.0.run_until(now + MOMENT).expect("runs");
+        self.0.wait(MOMENT);
     }
 
     /// Says these pieces and then the end; gives back all answers.
     fn say(&mut self, pieces: &[&[u8]]) -> String {
-        let client = self.0.net_mut().client_connect(0).expect("listens");
+        let client = self.0.client(0);
         self.wait();
         let mut heard = Vec::new();
         for piece in pieces {

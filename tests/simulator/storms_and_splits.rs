@@ -12,10 +12,11 @@ use std::io;
 use std::time::Duration;
 
 use herd::config::Config;
-use herd::event_loop::EventLoop;
 use herd::herd::{At, Roster, Ties};
-use herd::server::{Callback, Node};
+use herd::server::Node;
 use herd::worlds::sim::{End, SimWorld, Simulation, WALL_CLOCK_START, Weather};
+
+use crate::stage::boot;
 
 const SERVERS: usize = 5;
 const UPDATES: usize = 200;
@@ -83,12 +84,7 @@ impl Run {
         config.catch_up = self.rules.catch_up;
         config.ties = self.rules.ties;
         config.journal = self.rules.journal;
-        let start = |node: &mut Node<SimWorld>,
-                     event_loop: &mut EventLoop<SimWorld, Callback>|
-         -> io::Result<()> { node.start(event_loop) };
-        self.sim
-            .boot(server, Node::new(config), start)
-            .expect("boots");
+        boot(&mut self.sim, server, config);
     }
 
     fn act(&mut self, act: Act) {

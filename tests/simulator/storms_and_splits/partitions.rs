@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use herd::herd::Roster;
 
-use super::storms::Dice;
+use crate::stage::Dice;
+
+use super::storms::update;
 use super::{Act, SERVERS, STORM, UPDATES};
 
 /// From here on everything is whole again.
@@ -13,16 +15,11 @@ pub const HEALED: Duration = STORM;
 
 /// Updates all the while, under partitions that never touch a connection: what is on its way waits.
 pub fn schedule(seed: u64) -> Vec<(Duration, Act)> {
-    let mut dice = Dice(seed.wrapping_mul(0xd134_2543_de82_ef95) | 1);
+    let mut dice = Dice::new(seed ^ 0x5134_2543_de82_ef95);
     let at = |dice: &mut Dice| Duration::from_millis(dice.roll(STORM.as_millis() as u64));
     let mut acts = Vec::new();
     for _ in 0..UPDATES {
-        let update = Act::Update {
-            server: dice.roll(SERVERS as u64) as usize,
-            client: dice.roll(20),
-            time: dice.roll(40),
-            place: dice.roll(90),
-        };
+        let update = update(&mut dice);
         acts.push((at(&mut dice), update));
     }
     let mut now = Duration::ZERO;

@@ -4,35 +4,18 @@ use std::time::Duration;
 
 use herd::herd::Roster;
 
+use crate::stage::Dice;
+
 use super::{Act, SERVERS, STORM, UPDATES};
-
-/// A source of chance of its own, so that the schedule does not depend on what the servers do.
-pub struct Dice(pub u64);
-
-impl Dice {
-    /// Evenly from zero to below `sides`.
-    pub fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
-}
 
 /// A storm: what happens when. Cuts heal and crashed servers come back, at the latest at its end.
 pub fn schedule(seed: u64) -> Vec<(Duration, Act)> {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice::new(seed);
     let links = Roster::standard().links().to_vec();
     let mut acts = Vec::new();
     let at = |dice: &mut Dice| Duration::from_millis(dice.roll(STORM.as_millis() as u64));
     for _ in 0..UPDATES {
-        let update = Act::Update {
-            server: dice.roll(SERVERS as u64) as usize,
-            client: dice.roll(20),
-            // Few times, so that many are equal.
-            time: dice.roll(40),
-            place: dice.roll(90),
-        };
+        let update = update(&mut dice);
         acts.push((at(&mut dice), update));
     }
     for _ in 0..dice.roll(12) {
@@ -57,4 +40,15 @@ pub fn schedule(seed: u64) -> Vec<(Duration, Act)> {
     }
     acts.sort_by_key(|(when, _)| *when);
     acts
+}
+
+/// A report of one of a few clients to any server.
+pub fn update(dice: &mut Dice) -> Act {
+    Act::Update {
+        server: dice.roll(SERVERS as u64) as usize,
+        client: dice.roll(20),
+        // Few times, so that many are equal.
+        time: dice.roll(40),
+        place: dice.roll(90),
+    }
 }
