@@ -1,7 +1,7 @@
 //! Faults on real processes: descriptors that run out, bad roads between servers, an end under
 //! load. (The faults' rows 13, 16 and 21.)
 //!
-//! `HERD_ROUNDS=200 cargo test --release --test faults NAME -- --nocapture` runs one of them for
+//! `HERD_ROUNDS=200 cargo test --release --test protocol NAME -- --nocapture` runs one of them for
 //! longer than `cargo test` does.
 
 use std::fs;

@@ -1,6 +1,6 @@
 //! Mutations of good inputs against every parser. (The faults' row 4.)
 //!
-//! `HERD_INPUTS=2000000 cargo test --release --test fuzzing` throws that many at each target;
+//! `HERD_INPUTS=2000000 cargo test --release --test simulator fuzzing` throws that many at each target;
 //! tests/fuzz/Cargo.toml says how to search for more with cargo-fuzz.
 
 #[path = "../fuzz/targets.rs"]

@@ -32,7 +32,7 @@ fn heard<'a>(lines: impl IntoIterator<Item = &'a String>) -> Vec<u8> {
     store.line(0).map(<[u8]>::to_vec).unwrap_or_default()
 }
 
-/// `HERD_CASES=100000 cargo test --test lww` takes more.
+/// `HERD_CASES=100000 cargo test --test simulator lww` takes more.
 fn cases() -> u32 {
     let cases = std::env::var("HERD_CASES").ok();
     cases.map_or(20_000, |text| text.parse().expect("HERD_CASES is a number"))

@@ -12,4 +12,4 @@ mod places;
 mod replay;
 mod splits;
 mod stage;
-mod storms_and_splits;
+mod convergence;

@@ -1,6 +1,6 @@
 //! A stream cut at every byte is the same stream. (The faults' row 5.)
 //!
-//! `HERD_SCRIPTS=2000 cargo test --release --test splits` takes more scripts.
+//! `HERD_SCRIPTS=2000 cargo test --release --test simulator splits` takes more scripts.
 
 use std::time::Duration;
 

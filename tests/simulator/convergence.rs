@@ -1,7 +1,7 @@
 //! Five whole servers in the simulator: whatever the network does to them, their tables agree in
 //! the end.
 //!
-//! `HERD_SEEDS=50000 cargo test --release --test simulator` runs that many schedules;
+//! `HERD_SEEDS=50000 cargo test --release --test simulator convergence` runs that many schedules;
 //! `HERD_SEED=17 cargo test --test simulator one_seed -- --nocapture` replays one and prints it.
 
 mod partitions;
