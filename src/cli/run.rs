@@ -22,5 +22,5 @@ pub fn run(one: &One) -> Result<bool, String> {
     event_loop
         .run_forever(&mut node)
         .map_err(|error| format!("{} cannot poll any more: {error}", one.config.name()))?;
-    Ok(!node.was_hurried())
+    Ok(!node.stop_was_forced())
 }

@@ -2,11 +2,42 @@
 
 use std::hash::{Hash, Hasher};
 
-use super::snapshots::SNAPSHOT_JOB;
 use crate::event_loop::{self, EventLoop, Readiness, Token};
 
 /// The loop that a server runs on.
 pub type Loop<H> = EventLoop<H, Callback>;
+
+/// Who in the server asks the world for jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Questions to Places: a name to resolve.
+    Questions,
+    /// Snapshots: one that is written to its end.
+    Snapshots,
+}
+
+impl Part {
+    /// The name of a job in the world: whose it is, and its number there (56 bits).
+    pub fn job(self, number: u64) -> u64 {
+        (self as u64) << 56 | number & (u64::MAX >> 8)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Part::Questions => "questions",
+            Part::Snapshots => "snapshots",
+        }
+    }
+
+    /// The reverse of [`Part::job`].
+    fn of(job: u64) -> (Part, u64) {
+        let part = match job >> 56 {
+            0 => Part::Questions,
+            _ => Part::Snapshots,
+        };
+        (part, job & (u64::MAX >> 8))
+    }
+}
 
 /// Everything that a server ever has to do, as data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +64,6 @@ pub enum Callback {
     LookupDeadline(u64),
     /// A lookup's connect is slow: try the next address beside it.
     NextAddress(u64),
-    /// The resolver has answered.
-    Resolved(u64),
     /// A kept connection to Places was idle for long enough.
     UpstreamIdle(Token),
     /// A signal arrived.
@@ -43,12 +72,12 @@ pub enum Callback {
     StopDeadline,
     /// A snapshot is due, or has further to go.
     Snapshot,
-    /// A snapshot is on disk, or failed.
-    SnapshotDone,
+    /// A job of the world is done: whose it was, and its number there.
+    Done(Part, u64),
 }
 
 /// The kinds of callbacks, by the names of their variants.
-pub const CALLBACK_KINDS: [&str; 17] = [
+pub const CALLBACK_KINDS: [&str; 16] = [
     "Ready",
     "Again",
     "Accept",
@@ -60,10 +89,9 @@ pub const CALLBACK_KINDS: [&str; 17] = [
     "StartLookups",
     "LookupDeadline",
     "NextAddress",
-    "Resolved",
     "UpstreamIdle",
     "Snapshot",
-    "SnapshotDone",
+    "Done",
     "Signal",
     "StopDeadline",
 ];
@@ -83,10 +111,9 @@ impl Callback {
             Callback::StartLookups => "StartLookups",
             Callback::LookupDeadline(_) => "LookupDeadline",
             Callback::NextAddress(_) => "NextAddress",
-            Callback::Resolved(_) => "Resolved",
             Callback::UpstreamIdle(_) => "UpstreamIdle",
             Callback::Snapshot => "Snapshot",
-            Callback::SnapshotDone => "SnapshotDone",
+            Callback::Done(..) => "Done",
             Callback::Signal(_) => "Signal",
             Callback::StopDeadline => "StopDeadline",
         }
@@ -105,16 +132,17 @@ impl Hash for Callback {
             | Callback::ConnectDeadline(token)
             | Callback::Dump(token)
             | Callback::UpstreamIdle(token) => token.hash(state),
-            Callback::LookupDeadline(number)
-            | Callback::NextAddress(number)
-            | Callback::Resolved(number) => number.hash(state),
+            Callback::LookupDeadline(number) | Callback::NextAddress(number) => number.hash(state),
+            Callback::Done(part, number) => {
+                state.write(part.name().as_bytes());
+                number.hash(state);
+            }
             Callback::Redial(index) => index.hash(state),
             Callback::Signal(number) => number.hash(state),
             Callback::Accept
             | Callback::AcceptRetry
             | Callback::StartLookups
             | Callback::Snapshot
-            | Callback::SnapshotDone
             | Callback::StopDeadline => {}
         }
     }
@@ -126,10 +154,8 @@ impl event_loop::Callback for Callback {
     }
 
     fn done(job: u64) -> Callback {
-        match job {
-            SNAPSHOT_JOB => Callback::SnapshotDone,
-            job => Callback::Resolved(job),
-        }
+        let (part, number) = Part::of(job);
+        Callback::Done(part, number)
     }
 
     fn signal(number: i32) -> Callback {
@@ -147,6 +173,7 @@ mod tests {
             Callback::Ready(Token::listener(0), Readiness::READABLE),
             Callback::Accept,
             Callback::LookupDeadline(3),
+            Callback::Done(Part::Snapshots, 1),
             Callback::StopDeadline,
         ] {
             let debug = format!("{callback:?}");

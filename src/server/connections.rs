@@ -2,9 +2,9 @@
 
 use slab::Slab;
 
-use super::inbound::Inbound;
-use super::link::Link;
-use super::upstream::Upstream;
+use super::clients::Inbound;
+use super::links::Link;
+use super::questions::Upstream;
 use crate::event_loop::Token;
 use crate::net::Network;
 
@@ -105,6 +105,14 @@ impl<N: Network> Connections<N> {
     pub fn get_link(&self, token: Token) -> Option<&Link<N::Stream>> {
         match self.get(token)? {
             Connection::Link(link) => Some(link),
+            _ => None,
+        }
+    }
+
+    /// The connection to Places, to look at.
+    pub fn get_upstream(&self, token: Token) -> Option<&Upstream<N::Stream, N::Tls>> {
+        match self.get(token)? {
+            Connection::Upstream(upstream) => Some(upstream),
             _ => None,
         }
     }

@@ -10,6 +10,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use super::limits::{Limit, limit};
+use crate::config::Config;
 use crate::event_loop::Token;
 use crate::herd::{write_integer, write_padded};
 use crate::net::{Buffer, Host};
@@ -100,6 +104,35 @@ impl Journal {
     /// Bytes that wait for the disk.
     pub fn waiting(&self) -> usize {
         self.buffer.len()
+    }
+
+    /// For the view.
+    pub fn row(&self) -> Value {
+        json!({
+            "enabled": self.enabled,
+            "waiting": self.waiting(),
+            "dropped": self.dropped,
+        })
+    }
+
+    /// How much waits for the disk.
+    pub fn usage(&self) -> (&'static str, usize, usize) {
+        let what = "journal bytes that wait for the disk";
+        (what, self.waiting(), JOURNAL_BUFFER_MAX)
+    }
+
+    /// What bounds a journal.
+    pub fn limits(config: &Config) -> Vec<Limit> {
+        let (file, dropped) = (config.max_log, "lines are dropped and counted");
+        vec![
+            limit!(
+                JOURNAL_BUFFER_MAX,
+                "a journal that is not written",
+                "bytes",
+                dropped
+            ),
+            Limit::of("", "a journal's file", file, "bytes", dropped).option("max-log"),
+        ]
     }
 
     /// A line that came in.

@@ -12,15 +12,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::callback::{Callback, Loop};
-use super::journal::Who;
-use super::node::Node;
+use super::callback::{Callback, Loop, Part};
+use super::desk::{About, Shared};
+use super::limits::{Limit, limit};
+use crate::config::Config;
 use crate::event_loop::Handle;
 use crate::herd::{Command, Heard, SnapshotReader, SnapshotWriter};
-use crate::net::Host;
+use crate::net::{Host, SNAPSHOT_BYTES_MAX};
 
-/// The name of the job that a snapshot's end is. Lookups count from zero.
-pub const SNAPSHOT_JOB: u64 = u64::MAX;
 /// Bytes that one turn adds to a snapshot.
 pub const SNAPSHOT_PIECE: usize = 256 * 1024;
 /// The writer is asked again after this long, while the disk is behind.
@@ -35,6 +34,8 @@ pub struct Snapshots {
     saved: u64,
     saving: u64,
     last: Option<Result<u64, String>>,
+    /// What the operator should know about the snapshot that was restored.
+    restored: Vec<String>,
 }
 
 enum State {
@@ -59,10 +60,12 @@ impl Snapshots {
             saved: 0,
             saving: 0,
             last: None,
+            restored: Vec::new(),
         }
     }
 
-    fn is_idle(&self) -> bool {
+    /// True if nothing is due or on its way.
+    pub fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
     }
 
@@ -81,17 +84,21 @@ impl Snapshots {
             "failure": self.last.as_ref().and_then(|last| last.as_ref().err()),
         })
     }
-}
 
-impl<H: Host> Node<H> {
+    /// What the operator should know about the snapshot that was restored.
+    pub fn restored(&self) -> &[String] {
+        &self.restored
+    }
+
     /// At start: takes up what an earlier run left.
     ///
     /// # Errors
     /// The file cannot be read. A damaged one is no error: what is whole in it counts.
-    pub(super) fn restore(&mut self, event_loop: &mut Loop<H>) -> io::Result<()> {
-        if self.snapshots.is_none() {
-            return Ok(());
-        }
+    pub fn restore<H: Host>(
+        &mut self,
+        shared: &mut Shared,
+        event_loop: &mut Loop<H>,
+    ) -> io::Result<()> {
         let loaded = event_loop.world.load_snapshot();
         let bytes = loaded.map_err(|error| {
             let text = format!("the snapshot cannot be read: {error}");
@@ -101,77 +108,59 @@ impl<H: Host> Node<H> {
         let (mut taken, mut left) = (0_u64, 0_u64);
         for line in reader.by_ref() {
             match Command::parse(&line[..line.len() - 1]) {
-                Some(Command::At(at)) if self.replica.at(&at) != Heard::Full => taken += 1,
+                Some(Command::At(at)) if shared.replica.at(&at) != Heard::Full => taken += 1,
                 _ => left += 1,
             }
         }
         if let Some(damage) = reader.damage() {
-            let text = format!(
+            self.restored.push(format!(
                 "the snapshot is damaged at {damage}; {taken} records before that were taken"
-            );
-            self.notice(event_loop, Who::Server, format_args!("{text}"));
-            self.restored.push(text);
+            ));
         }
         if left > 0 {
             let text = format!("{left} records of the snapshot were not taken");
-            self.notice(event_loop, Who::Server, format_args!("{text}"));
             self.restored.push(text);
         }
-        let text = format_args!("{taken} records were restored from the snapshot");
-        self.notice(event_loop, Who::Server, text);
-        if let Some(snapshots) = &mut self.snapshots {
-            snapshots.saved = self.replica.store().kept();
+        for text in &self.restored {
+            shared.notice(event_loop, About::Server, format_args!("{text}"));
         }
+        let text = format_args!("{taken} records were restored from the snapshot");
+        shared.notice(event_loop, About::Server, text);
+        self.saved = shared.replica.store().kept();
         Ok(())
     }
 
     /// The end of a turn: a table that changed is due.
-    pub(super) fn snapshot_if_changed(&mut self, event_loop: &mut Loop<H>) {
-        let kept = self.replica.store().kept();
-        if let Some(snapshots) = &mut self.snapshots
-            && snapshots.is_idle()
-            && snapshots.saved != kept
-        {
-            let delay = match self.stopping {
+    pub fn before_poll<H: Host>(&mut self, shared: &Shared, event_loop: &mut Loop<H>) {
+        if self.is_idle() && self.saved != shared.replica.store().kept() {
+            let delay = match shared.stopping {
                 true => Duration::ZERO,
-                false => snapshots.every,
+                false => self.every,
             };
             let timer = event_loop.call_later(delay, Callback::Snapshot);
-            snapshots.state = State::Due(timer);
+            self.state = State::Due(timer);
         }
     }
 
     /// The server stops: what is due is due now.
-    pub(super) fn snapshot_now(&mut self, event_loop: &mut Loop<H>) {
-        if let Some(Snapshots { state, .. }) = &mut self.snapshots
-            && let State::Due(timer) = state
-        {
-            event_loop.cancel(*timer);
-            *state = State::Idle;
+    pub fn stop<H: Host>(&mut self, shared: &Shared, event_loop: &mut Loop<H>) {
+        if let State::Due(timer) = self.state {
+            event_loop.cancel(timer);
+            self.state = State::Idle;
         }
-        self.snapshot_if_changed(event_loop);
-    }
-
-    /// True if nothing has to be written before the server may end.
-    pub(super) fn snapshots_are_done(&self) -> bool {
-        let done = |snapshots: &Snapshots| snapshots.is_idle();
-        self.snapshots.as_ref().is_none_or(done)
+        self.before_poll(shared, event_loop);
     }
 
     /// [`Callback::Snapshot`]: begins a walk, or goes on with it.
-    pub(super) fn snapshot(&mut self, event_loop: &mut Loop<H>) {
-        let store = self.replica.store();
-        let Some(snapshots) = &mut self.snapshots else {
-            return;
-        };
-        if let State::Due(_) = snapshots.state {
+    pub fn walk<H: Host>(&mut self, shared: &mut Shared, event_loop: &mut Loop<H>) {
+        let store = shared.replica.store();
+        if let State::Due(_) = self.state {
             let mut piece = Vec::with_capacity(SNAPSHOT_PIECE);
             let writer = Some(SnapshotWriter::begin(&mut piece));
-            let next = 0;
-            snapshots.saving = store.kept();
-            snapshots.state = State::Walking {
+            self.saving = store.kept();
+            self.state = State::Walking {
                 writer,
-                next,
+                next: 0,
                 piece,
             };
         }
@@ -179,7 +168,7 @@ impl<H: Host> Node<H> {
             writer,
             next,
             piece,
-        } = &mut snapshots.state
+        } = &mut self.state
         else {
             return;
         };
@@ -197,11 +186,11 @@ impl<H: Host> Node<H> {
             *next += 1;
         }
         let given = match piece.is_empty() {
-            true => event_loop.world.end_snapshot(SNAPSHOT_JOB),
+            true => event_loop.world.end_snapshot(Part::Snapshots.job(0)),
             false => event_loop.world.write_snapshot(piece),
         };
         match given {
-            Ok(()) if piece.is_empty() => snapshots.state = State::Ending,
+            Ok(()) if piece.is_empty() => self.state = State::Ending,
             Ok(()) => {
                 piece.clear();
                 event_loop.call_soon(Callback::Snapshot);
@@ -209,38 +198,48 @@ impl<H: Host> Node<H> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 event_loop.call_later(SNAPSHOT_RETRY, Callback::Snapshot);
             }
-            Err(error) => self.snapshot_ended(event_loop, Err(error.to_string())),
+            Err(error) => self.ended(shared, event_loop, Err(error.to_string())),
         }
     }
 
-    /// [`Callback::SnapshotDone`].
-    pub(super) fn snapshot_done(&mut self, event_loop: &mut Loop<H>) {
+    /// The writer is through.
+    pub fn done<H: Host>(&mut self, shared: &mut Shared, event_loop: &mut Loop<H>) {
         let outcome = event_loop.world.snapshot_written();
-        self.snapshot_ended(event_loop, outcome);
+        self.ended(shared, event_loop, outcome);
     }
 
-    fn snapshot_ended(&mut self, event_loop: &mut Loop<H>, outcome: Result<u64, String>) {
-        let kept = self.replica.store().kept();
-        let Some(snapshots) = &mut self.snapshots else {
-            return;
-        };
-        snapshots.state = State::Idle;
-        match (&outcome, self.stopping) {
-            (Ok(_), _) => snapshots.saved = snapshots.saving,
+    fn ended<H: Host>(
+        &mut self,
+        shared: &mut Shared,
+        event_loop: &mut Loop<H>,
+        outcome: Result<u64, String>,
+    ) {
+        self.state = State::Idle;
+        match (&outcome, shared.stopping) {
+            (Ok(_), _) => self.saved = self.saving,
             // There is no time for a second attempt.
-            (Err(_), true) => snapshots.saved = kept,
+            (Err(_), true) => self.saved = shared.replica.store().kept(),
             (Err(_), false) => {}
         }
-        snapshots.last = Some(outcome.clone());
-        match outcome {
-            Ok(bytes) => {
-                let text = format_args!("a snapshot of {bytes} bytes is safe");
-                self.notice(event_loop, Who::Server, text);
-            }
-            Err(why) => {
-                let text = format_args!("no snapshot, the one before still stands: {why}");
-                self.notice(event_loop, Who::Server, text);
-            }
-        }
+        let text = match &outcome {
+            Ok(bytes) => format!("a snapshot of {bytes} bytes is safe"),
+            Err(why) => format!("no snapshot, the one before still stands: {why}"),
+        };
+        shared.notice(event_loop, About::Server, format_args!("{text}"));
+        self.last = Some(outcome);
+    }
+
+    /// What bounds a snapshot.
+    #[rustfmt::skip]
+    pub fn limits(config: &Config) -> Vec<Limit> {
+        let every = config.snapshot_every.unwrap_or_default();
+        let (refused, waits) = ("the server does not start", "the rest waits for the next turn");
+        vec![
+            limit!(SNAPSHOT_BYTES_MAX, "a snapshot that is read", "bytes", refused),
+            Limit::of("", "a change without a snapshot", every, "", "one is written")
+                .option("snapshot-every"),
+            limit!(SNAPSHOT_PIECE, "a snapshot's piece a turn", "bytes", waits),
+            limit!(SNAPSHOT_RETRY, "a writer that is behind", "", "asked again"),
+        ]
     }
 }

@@ -25,21 +25,12 @@ const PARTS: [(&str, usize, &[&str]); 14] = [
             "worlds/os",
         ],
     ),
-    (
-        "questions to Places",
-        1200,
-        &[
-            "server/asking.rs",
-            "server/upstream.rs",
-            "server/lookup.rs",
-            "server/breaker.rs",
-        ],
-    ),
+    ("questions to Places", 1200, &["server/questions"]),
     ("snapshots", 1200, &["server/snapshots.rs"]),
     (
         "what a server shows",
         1200,
-        &["server/view.rs", "server/limits.rs"],
+        &["server/view.rs", "server/limits.rs", "server/rows.rs"],
     ),
     ("Places", 1200, &["places"]),
     (

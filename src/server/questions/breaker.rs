@@ -50,8 +50,8 @@ impl Breaker {
         }
     }
 
-    /// A question did not go out after all: if it was the probe, another may be.
-    pub fn withdrawn(&mut self, probe: bool) {
+    /// The request was never sent: if it was the probe, another may be.
+    pub fn cancelled(&mut self, probe: bool) {
         self.probing &= !probe;
     }
 

@@ -1,4 +1,4 @@
-//! A question to Places, and the books about all of them.
+//! One request to Places, and the table of all in flight.
 //!
 //! ```text
 //! Queued ─▶ Resolve ─▶ Connect ─▶ Handshake ─▶ Send ─▶ Head ─▶ Body ─▶ Done
@@ -16,6 +16,7 @@ use super::breaker::Breaker;
 use crate::config::Upstream;
 use crate::event_loop::{Handle, Token};
 use crate::places::{Api, Request};
+use crate::server::intent::{Inquiry, Waiter};
 
 /// Clients that may wait for answers of Places; one more is told UNKNOWN_ERROR at once.
 pub const WAITING_MAX: usize = 256;
@@ -73,46 +74,22 @@ impl State {
     }
 }
 
-/// A client that waits.
-pub struct Waiter {
-    /// Its connection.
-    pub token: Token,
-    /// The AT line that its answer begins with, LF included.
-    pub at: Vec<u8>,
-    /// How many results it wants at most.
-    pub bound: u8,
-}
-
-/// What is asked. Equal inquiries that are under way at the same time share one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Inquiry {
-    /// Degrees, as the client wrote them.
-    pub latitude: Vec<u8>,
-    /// The same.
-    pub longitude: Vec<u8>,
-    /// How far around.
-    pub radius_metres: u32,
-    /// How many places; always the same for the legacy API, which cannot be asked for a number.
-    pub bound: u8,
-}
-
-impl Inquiry {
-    /// The request for it.
-    pub fn request<'a>(&'a self, upstream: &'a Upstream) -> Request<'a> {
-        Request {
-            api: upstream.api,
-            endpoint: &upstream.endpoint,
-            key: upstream.key.as_ref(),
-            field_mask: &upstream.field_mask,
-            latitude: &self.latitude,
-            longitude: &self.longitude,
-            radius_metres: self.radius_metres,
-            bound: self.bound,
-        }
+/// The request for what is asked.
+pub fn request<'a>(inquiry: &'a Inquiry, upstream: &'a Upstream) -> Request<'a> {
+    Request {
+        api: upstream.api,
+        endpoint: &upstream.endpoint,
+        key: upstream.key.as_ref(),
+        field_mask: &upstream.field_mask,
+        latitude: &inquiry.latitude,
+        longitude: &inquiry.longitude,
+        radius_metres: inquiry.radius_metres,
+        bound: inquiry.bound,
     }
 }
 
-/// One question under way.
+/// One request to Places.
+#[derive(Debug)]
 pub struct Lookup {
     /// What is asked.
     pub inquiry: Inquiry,
@@ -150,6 +127,8 @@ pub struct Lookups {
     pub queue: VecDeque<u64>,
     /// Idle connections, oldest first.
     pub idle: VecDeque<Token>,
+    /// Connections of lookups that have ended, to be closed.
+    pub closing: Vec<Token>,
     /// Spares a dead upstream.
     pub breaker: Breaker,
     /// The name is being resolved: the job's number, and since when.
@@ -169,6 +148,7 @@ impl Lookups {
             table: BTreeMap::new(),
             queue: VecDeque::new(),
             idle: VecDeque::new(),
+            closing: Vec::new(),
             breaker: Breaker::default(),
             resolving: None,
             start_queued: false,

@@ -1,0 +1,236 @@
+//! What a line makes the server do.
+
+use std::net::IpAddr;
+
+use super::inbound::{Inbound, Progress, Role, Then, UNSENT_HIGH};
+use crate::herd::{At, Command, Heard, Question, Report, Taken};
+use crate::net::{Host, Next, next_line};
+use crate::places;
+use crate::server::callback::Loop;
+use crate::server::desk::{About, Shared};
+use crate::server::intent::{Inquiry, Intent, Waiter};
+
+/// Lines of one client that one turn answers; the rest wait behind everybody else's.
+pub const CLIENT_LINES_A_TURN: usize = 20;
+/// Lines of one neighbour that one turn takes: a dump must not hold up clients.
+pub const PEER_LINES_A_TURN: usize = 256;
+/// A line that is too long is answered with this many of its bytes.
+pub const TOO_LONG_ECHO: usize = 128;
+
+/// One connection whose lines are being answered, and what that takes.
+pub struct Conversation<'a, H: Host> {
+    /// Who speaks.
+    pub inbound: &'a mut Inbound<H::Stream>,
+    /// Where answers, news and intents go.
+    pub shared: &'a mut Shared,
+    /// The loop.
+    pub event_loop: &'a mut Loop<H>,
+    /// A line was refused because the table is full.
+    pub table_was_full: bool,
+}
+
+impl<H: Host> Conversation<'_, H> {
+    /// Answers the lines in `input`, as many as one turn may. With `at_end`, what follows the last
+    /// LF is a line too. (asyncio: Protocol.data_received.)
+    pub fn data_received(&mut self, input: &[u8], at_end: bool) -> Progress {
+        let mut used = 0;
+        let start = self.shared.answers.out.len();
+        let unsent = self.inbound.unsent();
+        let mut count = 0;
+        let then = loop {
+            // Asked for anew at each line: a greeting in this very input changes the role, and a
+            // WHATSAT may wait.
+            let role = self.inbound.role();
+            let limit = match role {
+                Role::Client => CLIENT_LINES_A_TURN,
+                Role::Neighbour(_) => PEER_LINES_A_TURN,
+            };
+            let answers = self.shared.answers.out.len() - start;
+            let rest = &input[used..];
+            if self.shared.config.one_shot && role == Role::Client && answers > 0 {
+                break Then::Close;
+            }
+            let full = count >= limit || unsent + answers > UNSENT_HIGH;
+            if self.inbound.waits() || (!rest.is_empty() && full) {
+                break Then::Later;
+            }
+            let line = match next_line(rest) {
+                Next::Line(line) => line,
+                // Not from a neighbour: one that died may have left half a line.
+                Next::Partial if at_end && role == Role::Client && !rest.is_empty() => rest,
+                Next::Partial => break Then::Read,
+                Next::TooLong => {
+                    self.invalid(&rest[..TOO_LONG_ECHO]);
+                    break Then::Close;
+                }
+            };
+            used = (used + line.len() + 1).min(input.len());
+            count += 1;
+            self.line(role, line);
+        };
+        Progress { used, then }
+    }
+
+    fn line(&mut self, role: Role, line: &[u8]) {
+        self.shared.came(self.event_loop, about(self.inbound), line);
+        let done = match (role, Command::parse(line)) {
+            (Role::Client, Some(Command::Iamat(report))) => self.iamat(report),
+            (Role::Client, Some(Command::Whatsat(question))) => self.whatsat(question),
+            (Role::Client, Some(Command::Peer(name))) => self.greeted(name),
+            (Role::Client, Some(Command::At(at))) if self.may_be_course() => self.heard(&at, None),
+            (Role::Neighbour(index), Some(Command::At(at))) => self.heard(&at, Some(index)),
+            _ => false,
+        };
+        if !done {
+            self.invalid(line);
+        }
+    }
+
+    /// False: not a valid command after all.
+    fn iamat(&mut self, report: Report<'_>) -> bool {
+        let shared = &mut *self.shared;
+        let receipt = shared.wall_clock(self.event_loop);
+        let start = shared.answers.out.len();
+        let taken = shared
+            .replica
+            .iamat(report, receipt, &mut shared.answers.out);
+        match taken {
+            Taken::News(position) => {
+                let line = &shared.answers.out[start..];
+                shared.news.add(position, line, None);
+            }
+            Taken::Known => {}
+            Taken::TooFarAhead | Taken::TooLong => return false,
+            Taken::Full => {
+                self.table_was_full = true;
+                return false;
+            }
+        }
+        let end = shared.answers.out.len() - 1;
+        let token = self.inbound.token();
+        shared.answer_goes(self.event_loop, token, start, end, 0);
+        true
+    }
+
+    fn whatsat(&mut self, question: Question<'_>) -> bool {
+        let shared = &mut *self.shared;
+        let store = shared.replica.store();
+        let Some(position) = store.find(question.id) else {
+            return false;
+        };
+        let (Some(line), Some(at)) = (store.line(position), store.at(position)) else {
+            return false;
+        };
+        let (token, bound) = (self.inbound.token(), question.bound);
+        if shared.config.upstream.is_some() {
+            let (latitude, longitude) = at.report.position.halves();
+            let inquiry = Inquiry {
+                latitude: latitude.to_vec(),
+                longitude: longitude.to_vec(),
+                radius_metres: question.radius_metres,
+                bound,
+            };
+            let at = line.to_vec();
+            self.inbound.wait(true);
+            shared.intend(Intent::Ask(Waiter { token, at, bound }, inquiry));
+            return true;
+        }
+        let (latitude, longitude) = at.report.position.degrees();
+        let out = &mut shared.answers.out;
+        let start = out.len();
+        out.extend_from_slice(line);
+        let body = out.len();
+        places::gazetteer::nearby(
+            latitude,
+            longitude,
+            f64::from(question.radius_metres),
+            usize::from(bound),
+            out,
+        );
+        places::frame(out, body);
+        let places = out.len() - body;
+        shared.answer_goes(self.event_loop, token, start, body - 1, places);
+        true
+    }
+
+    /// An AT line from a neighbour, or from what may be a course server.
+    fn heard(&mut self, at: &At<'_>, from: Option<usize>) -> bool {
+        match self.shared.replica.at(at) {
+            Heard::News(position) => self.shared.tell(position, from),
+            Heard::Known => {}
+            Heard::Stranger if from.is_none() => return false,
+            Heard::Stranger => {
+                let text = format_args!("ignored: its AT names no server of the herd");
+                self.notice(text);
+            }
+            Heard::Full => self.table_was_full = true,
+        }
+        true
+    }
+
+    /// `PEER name`: from now on this connection speaks for that neighbour.
+    fn greeted(&mut self, name: &[u8]) -> bool {
+        // A course server greets nobody: whoever does so in its name is not it.
+        let mut neighbours = self.shared.neighbours.iter();
+        let known = neighbours.position(|other| other.name.as_bytes() == name && !other.course);
+        let Some(index) = known else {
+            return false;
+        };
+        let world = &mut self.event_loop.world;
+        if self.shared.config.secured {
+            let name = &self.shared.neighbours[index].name;
+            if !world.proves(self.inbound.stream(), name) {
+                let text = format!("it has not proven to be {name}");
+                self.notice(format_args!("{text}"));
+                return false;
+            }
+        }
+        self.inbound.greet(index);
+        let kept_alive = world.keep_alive(self.inbound.stream());
+        self.notice(format_args!("greeted"));
+        if let Err(error) = kept_alive {
+            self.notice(format_args!("no keepalive: {error}"));
+        }
+        self.shared.intend(Intent::Greeted(index));
+        true
+    }
+
+    /// `? ` and the line, to a client. A neighbour is never answered; its journal entry says it.
+    fn invalid(&mut self, line: &[u8]) {
+        if let Role::Neighbour(_) = self.inbound.role() {
+            let text = format_args!("ignored: expected AT, {} bytes came", line.len());
+            return self.notice(text);
+        }
+        let out = &mut self.shared.answers.out;
+        let start = out.len();
+        out.extend_from_slice(b"? ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+        let (token, end) = (self.inbound.token(), out.len() - 1);
+        self.shared
+            .answer_goes(self.event_loop, token, start, end, 0);
+    }
+
+    /// True if an ungreeted connection may be that of a course server: one is our neighbour, and
+    /// lives at the address that this connection comes from.
+    fn may_be_course(&self) -> bool {
+        let from: IpAddr = self.inbound.address().ip().to_canonical();
+        self.shared.neighbours.iter().any(|neighbour| {
+            let host = neighbour.address.ip();
+            neighbour.course && (host == from || (host.is_loopback() && from.is_loopback()))
+        })
+    }
+
+    fn notice(&mut self, text: std::fmt::Arguments<'_>) {
+        self.shared
+            .notice(self.event_loop, about(self.inbound), text);
+    }
+}
+
+/// An accepted connection, for the journal.
+pub fn about<S>(inbound: &Inbound<S>) -> About {
+    match inbound.role() {
+        Role::Client => About::Client(inbound.token()),
+        Role::Neighbour(index) => About::Neighbour(Some(inbound.token()), index),
+    }
+}

@@ -1,0 +1,425 @@
+//! An accepted connection as a state machine: what it has read, what it has yet to send, how long it
+//! may take.
+//!
+//! ```text
+//! Open ──(its end, our decision)──▶ Closing ──(all sent)──▶ Lingering ──(its end, 1 to 4 s)──▶ closed
+//! ```
+//!
+//! A connection whose end was read already skips the lingering. Lingering exists because closing a
+//! socket with unread input resets it, and a reset can destroy the last answer on its way.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::deadlines::{
+    CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, Deadlines, LINGER_DEADLINE, LINGER_MAX,
+};
+use crate::event_loop::{Handle, Readiness, Token};
+use crate::net::{Buffer, Network, Read, Transport};
+use crate::server::neighbour::Neighbour;
+use crate::server::rows::row;
+
+/// Above this many unsent bytes nothing is read from a client. (asyncio: transports, high water.)
+pub const UNSENT_HIGH: usize = 64 * 1024;
+/// At this many, reading goes on. (asyncio: high / 4.)
+pub const UNSENT_LOW: usize = UNSENT_HIGH / 4;
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Anyone who has not greeted.
+    Client,
+    /// A neighbour, by its place among this server's neighbours.
+    Neighbour(usize),
+}
+
+/// Where a connection is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Commands are read and answered.
+    Open,
+    /// No more commands are read; the answers so far go out.
+    Closing,
+    /// Our end was sent; what still comes is thrown away.
+    Lingering,
+}
+
+/// How far a turn got with a connection's input.
+pub struct Progress {
+    /// Bytes of input that are done with.
+    pub used: usize,
+    /// What is next.
+    pub then: Then,
+}
+
+/// What is next for a connection's input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// More bytes are needed.
+    Read,
+    /// There may be more lines, for the next turn.
+    Later,
+    /// No more commands are taken.
+    Close,
+}
+
+/// What a turn of a connection begins with.
+pub enum Input {
+    /// Nothing: it had its turn, or has to wait.
+    None,
+    /// So many bytes of the scratch buffer, behind what was kept; perhaps none, at the stream's end.
+    Bytes(usize),
+}
+
+/// An accepted connection.
+pub struct Inbound<S> {
+    transport: Transport<S>,
+    address: SocketAddr,
+    role: Role,
+    phase: Phase,
+    /// Input not yet answered: part of a line, or more lines than one turn takes.
+    partial: Buffer,
+    /// `partial` may hold whole lines.
+    backlogged: bool,
+    /// A [`Callback::Again`](crate::server::Callback::Again) is queued.
+    again: bool,
+    /// Too much is unsent to read more.
+    paused: bool,
+    /// A WHATSAT waits for Places; what comes behind it waits too.
+    waits: bool,
+    /// It had its share of this turn.
+    served: bool,
+    /// Made when the first is set: an idle client has none.
+    deadlines: Option<Box<Deadlines>>,
+}
+
+impl<S> Inbound<S> {
+    /// A connection just accepted.
+    pub fn new(stream: S, address: SocketAddr, token: Token) -> Inbound<S> {
+        Inbound {
+            transport: Transport::accepted(stream, token),
+            address,
+            role: Role::Client,
+            phase: Phase::Open,
+            partial: Buffer::default(),
+            backlogged: false,
+            again: false,
+            paused: false,
+            waits: false,
+            served: false,
+            deadlines: None,
+        }
+    }
+
+    /// Its name among the connections.
+    pub fn token(&self) -> Token {
+        self.transport.token()
+    }
+
+    /// The stream, for what the world knows of it.
+    pub fn stream(&self) -> &S {
+        self.transport.stream()
+    }
+
+    /// Where it came from.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Who speaks.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether it speaks for this neighbour.
+    pub fn speaks_for(&self, neighbour: usize) -> bool {
+        self.role == Role::Neighbour(neighbour)
+    }
+
+    /// From now on it speaks for this neighbour.
+    pub fn greet(&mut self, neighbour: usize) {
+        self.role = Role::Neighbour(neighbour);
+    }
+
+    /// Answers that the system has not taken.
+    pub fn unsent(&self) -> usize {
+        self.transport.unsent()
+    }
+
+    /// Whether the next commands wait for an answer of Places.
+    pub fn waits(&self) -> bool {
+        self.waits
+    }
+
+    /// The next commands wait, or do so no longer.
+    pub fn wait(&mut self, waits: bool) {
+        self.waits = waits;
+    }
+
+    /// What the poll told.
+    pub fn note(&mut self, readiness: Readiness) {
+        self.transport.note(readiness);
+    }
+
+    /// The queued callback runs.
+    pub fn again_comes(&mut self) {
+        self.again = false;
+    }
+
+    /// Reads once, unless it had its turn, has to wait, or has kept lines enough.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn read<N: Network<Stream = S>>(
+        &mut self,
+        network: &mut N,
+        scratch: &mut [u8],
+    ) -> io::Result<Input> {
+        // While a callback is queued that will read, an event has nothing to add.
+        let full = self.paused || self.waits;
+        let wait = full || self.again || self.phase == Phase::Closing;
+        if wait || std::mem::replace(&mut self.served, true) {
+            return Ok(Input::None);
+        }
+        let mut count = 0;
+        if !self.backlogged {
+            match self.transport.read(network, scratch)? {
+                Read::Nothing => return Ok(Input::None),
+                Read::Bytes(read) => count = read,
+                Read::End => {}
+            }
+        }
+        if self.phase == Phase::Lingering {
+            if let Some(deadlines) = self.deadlines.as_mut().filter(|_| count > 0) {
+                deadlines.linger = None;
+            }
+            return Ok(Input::None);
+        }
+        Ok(Input::Bytes(count))
+    }
+
+    /// True once the other side's end was read.
+    pub fn at_end(&self) -> bool {
+        self.transport.at_end()
+    }
+
+    /// The input that was kept. It is taken out, and comes back with [`Inbound::keep`].
+    pub fn take_kept(&mut self) -> Buffer {
+        std::mem::take(&mut self.partial)
+    }
+
+    /// What is left of the input waits for more of it, or for the next turn.
+    pub fn keep(&mut self, rest: Buffer, progress: &Progress) {
+        self.backlogged = progress.then == Then::Later;
+        self.partial = rest;
+        if progress.used > 0
+            && let Some(deadlines) = &mut self.deadlines
+        {
+            // A command was answered: what was waited for has come.
+            deadlines.line = None;
+            deadlines.idle = None;
+        }
+        if progress.then == Then::Close || (self.at_end() && !self.backlogged) {
+            self.eof_received();
+        }
+    }
+
+    /// No more commands are read. (asyncio: Protocol.eof_received; here also if the end is ours.)
+    pub fn eof_received(&mut self) {
+        if self.phase == Phase::Open {
+            self.phase = Phase::Closing;
+            self.partial = Buffer::default();
+            self.backlogged = false;
+        }
+    }
+
+    /// Too much is unsent: nothing is read. (asyncio: Protocol.pause_writing.)
+    fn pause_writing(&mut self) {
+        self.paused = true;
+    }
+
+    /// There is room again. (asyncio: Protocol.resume_writing.)
+    fn resume_writing(&mut self) {
+        self.paused = false;
+    }
+
+    /// Sends what it may, ends what has ended. True when the connection is to be closed.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn advance<N: Network<Stream = S>>(
+        &mut self,
+        network: &mut N,
+        answers: &[u8],
+    ) -> io::Result<bool> {
+        self.served = false;
+        let waiting = self.transport.unsent() > 0;
+        self.transport.write(network, answers)?;
+        let taken = self.transport.flush(network)?;
+        if let Some(deadlines) = self.deadlines.as_mut().filter(|_| taken > 0 || !waiting) {
+            deadlines.unsent = None;
+        }
+        let unsent = self.transport.unsent();
+        if unsent > UNSENT_HIGH {
+            self.pause_writing();
+        } else if unsent <= UNSENT_LOW {
+            self.resume_writing();
+        }
+        if self.phase == Phase::Closing && unsent == 0 && !self.waits {
+            if self.transport.at_end() {
+                return Ok(true);
+            }
+            self.transport.write_eof();
+            self.transport.flush(network)?;
+            self.phase = Phase::Lingering;
+        }
+        self.transport.register(network)?;
+        Ok(self.phase == Phase::Lingering && self.transport.at_end())
+    }
+
+    /// True if a callback would find something to do without a new event, and none is queued: then
+    /// the caller queues one.
+    pub fn wants_again(&mut self) -> bool {
+        let wants = match self.phase {
+            Phase::Open => {
+                !self.paused && !self.waits && (self.backlogged || self.transport.may_read())
+            }
+            Phase::Closing => false,
+            Phase::Lingering => self.transport.may_read(),
+        };
+        wants && !std::mem::replace(&mut self.again, true)
+    }
+
+    /// Sets the deadlines that the connection's state asks for. A handshake is as a line.
+    pub fn set_deadlines(&mut self, now: Duration, idle: Duration, handshake: bool) {
+        let client = self.role == Role::Client;
+        let line = client
+            && self.phase == Phase::Open
+            && !self.backlogged
+            && !self.paused
+            && !self.waits
+            && (handshake || !self.partial.is_empty());
+        let unsent = self.transport.unsent() > 0;
+        let linger = self.phase == Phase::Lingering;
+        let busy = self.paused || self.waits || self.backlogged || unsent;
+        let quiet = self.phase == Phase::Open && !busy;
+        let is_idle = client && quiet && !idle.is_zero();
+        if self.deadlines.is_none() && !(line || unsent || linger || is_idle) {
+            return;
+        }
+        let keep = |wanted: bool, old: Option<Duration>, patience: Duration| {
+            wanted.then(|| old.unwrap_or(now.saturating_add(patience)))
+        };
+        let deadlines = self.deadlines.get_or_insert_default();
+        deadlines.line = keep(line, deadlines.line, CLIENT_LINE_DEADLINE);
+        deadlines.unsent = keep(unsent, deadlines.unsent, CLIENT_UNSENT_DEADLINE);
+        deadlines.linger = keep(linger, deadlines.linger, LINGER_DEADLINE);
+        deadlines.linger_max = keep(linger, deadlines.linger_max, LINGER_MAX);
+        deadlines.idle = keep(is_idle, deadlines.idle, idle);
+    }
+
+    /// When the connection's one timer must fire, if it is not armed for that time or an earlier one;
+    /// and the timer that stands now, to be cancelled.
+    pub fn timer_due(&self) -> Option<(Duration, Option<Handle>)> {
+        let deadlines = self.deadlines.as_ref()?;
+        let (when, _) = deadlines.earliest()?;
+        match deadlines.armed {
+            Some((armed, _)) if armed <= when => None,
+            armed => Some((when, armed.map(|(_, handle)| handle))),
+        }
+    }
+
+    /// The timer is set.
+    pub fn armed(&mut self, when: Duration, handle: Handle) {
+        self.deadlines.get_or_insert_default().armed = Some((when, handle));
+    }
+
+    /// The timer has fired. True if the client had time enough to take its answers: look whether it
+    /// has taken some, before giving it up.
+    pub fn timer_fired(&mut self, now: Duration) -> bool {
+        let Some(deadlines) = &mut self.deadlines else {
+            return false;
+        };
+        deadlines.armed = None;
+        let unsent = deadlines.unsent.is_some_and(|when| when <= now);
+        unsent && self.transport.unsent() > 0
+    }
+
+    /// Why its time is over, if it is.
+    pub fn overdue(&mut self, now: Duration) -> Option<&'static str> {
+        let deadlines = self.deadlines.as_ref()?;
+        match deadlines.earliest() {
+            Some((when, why)) => (when <= now).then_some(why),
+            None => {
+                self.deadlines = None;
+                None
+            }
+        }
+    }
+
+    /// Closes the stream; the timer that stands, to be cancelled.
+    pub fn close<N: Network<Stream = S>>(self, network: &mut N) -> Option<Handle> {
+        self.transport.close(network);
+        let (_, handle) = self.deadlines?.armed?;
+        Some(handle)
+    }
+
+    /// What must hold between two calls. Checked in debug builds.
+    pub fn check_invariants(&self) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        let unsent = self.transport.unsent();
+        debug_assert!(self.paused || unsent <= UNSENT_HIGH, "{unsent} unsent");
+        debug_assert!(!self.paused || unsent > UNSENT_LOW, "paused for nothing");
+        debug_assert!(
+            self.phase == Phase::Open || self.partial.is_empty() && !self.backlogged,
+            "it keeps input that nobody will answer"
+        );
+        debug_assert!(
+            self.phase != Phase::Lingering || unsent == 0 && !self.waits,
+            "our end went out before an answer"
+        );
+        if let Some((when, _)) = self.deadlines.as_ref().and_then(|all| all.earliest()) {
+            let armed = self.deadlines.as_ref().and_then(|all| all.armed);
+            debug_assert!(
+                armed.is_some_and(|(armed, _)| armed <= when),
+                "no timer for its deadline"
+            );
+        }
+    }
+
+    /// For the view.
+    pub fn row(&self, neighbours: &[Neighbour]) -> Value {
+        let neighbour = match self.role {
+            Role::Client => None,
+            Role::Neighbour(index) => Some(&neighbours[index].name),
+        };
+        let flags = [
+            (self.waits, "waits for Places"),
+            (self.paused, "paused: too much is unsent"),
+            (self.backlogged, "has more lines"),
+        ];
+        let flags = flags.iter().filter(|(on, _)| *on).map(|(_, flag)| *flag);
+        let earliest = self.deadlines.as_ref().and_then(|all| all.earliest());
+        let state = match self.phase {
+            Phase::Open => "open",
+            Phase::Closing => "closing",
+            Phase::Lingering => "lingering",
+        };
+        let kind = match neighbour {
+            Some(_) => "peer",
+            None => "client",
+        };
+        let mut row = row(&self.transport, kind, state);
+        row["who"] = self.address.to_string().into();
+        row["partial"] = self.partial.len().into();
+        row["neighbour"] = json!(neighbour);
+        row["deadline"] = json!(earliest.map(|(when, _)| when.as_secs_f64()));
+        row["flags"] = flags.collect();
+        row
+    }
+}

@@ -1,0 +1,216 @@
+//! The connection of a link: what it owes its neighbour, and what waits to be sent.
+
+use std::io;
+
+use serde_json::{Value, json};
+
+use crate::event_loop::{Readiness, Token};
+use crate::herd::{Backlog, Store};
+use crate::net::{Network, Read, Transport};
+use crate::server::rows::row;
+use crate::server::turn::{Item, News};
+
+/// Unsent bytes beyond which a link queues no more lines, only positions.
+pub const LINK_UNSENT_MAX: usize = 1 << 20;
+/// Below this many unsent bytes a link takes more of what it owes, up to this many in a turn.
+pub const LINK_UNSENT_LOW: usize = 64 * 1024;
+
+/// The connection of a link.
+pub struct Link<S> {
+    transport: Transport<S>,
+    /// Whose link it is.
+    neighbour: usize,
+    /// What it owes.
+    backlog: Backlog,
+    /// Where it begins in the turn's news: behind the first, if it came up in the middle of a turn.
+    news_from: usize,
+    /// A `Callback::Dump` or `Callback::Again` is queued.
+    dump_queued: bool,
+    again: bool,
+}
+
+impl<S> Link<S> {
+    /// A link that connects.
+    pub fn new(stream: S, token: Token, neighbour: usize) -> Link<S> {
+        Link {
+            transport: Transport::connecting(stream, token),
+            neighbour,
+            backlog: Backlog::default(),
+            news_from: 0,
+            dump_queued: false,
+            again: false,
+        }
+    }
+
+    /// Whose link it is.
+    pub fn neighbour(&self) -> usize {
+        self.neighbour
+    }
+
+    /// The stream.
+    pub fn stream_mut(&mut self) -> &mut S {
+        self.transport.stream_mut()
+    }
+
+    /// Bytes that the system has not taken.
+    pub fn unsent(&self) -> usize {
+        self.transport.unsent()
+    }
+
+    /// Records that it has yet to send.
+    pub fn owed(&self) -> usize {
+        self.backlog.len()
+    }
+
+    /// True if nothing waits on it.
+    pub fn is_flushed(&self) -> bool {
+        self.unsent() == 0 && self.backlog.is_empty()
+    }
+
+    /// What the poll told.
+    pub fn note(&mut self, readiness: Readiness) {
+        self.transport.note(readiness);
+    }
+
+    /// The queued callback to read on runs.
+    pub fn again_comes(&mut self) {
+        self.again = false;
+    }
+
+    /// It is connected: says this first, owes so many records, and reads the turn's news from there.
+    pub fn connection_made(&mut self, greeting: &[u8], records: usize, news_from: usize) {
+        self.transport.queue(greeting);
+        self.backlog = Backlog::dump(records);
+        self.news_from = news_from;
+    }
+
+    /// Reads once into `scratch`; true if there may be more and the caller shall queue a callback.
+    ///
+    /// # Errors
+    /// The connection is lost, or the neighbour has ended it.
+    pub fn read<N: Network<Stream = S>>(
+        &mut self,
+        network: &mut N,
+        scratch: &mut [u8],
+    ) -> io::Result<(usize, bool)> {
+        match self.transport.read(network, scratch)? {
+            Read::End => Err(io::Error::other("the neighbour closed it")),
+            Read::Nothing => Ok((0, false)),
+            Read::Bytes(count) => {
+                let more = self.transport.may_read() && !std::mem::replace(&mut self.again, true);
+                Ok((count, more))
+            }
+        }
+    }
+
+    /// Queues a piece of what it owes; calls `each` with every line.
+    pub fn queue_owed(&mut self, store: &Store, mut each: impl FnMut(&[u8])) {
+        self.dump_queued = false;
+        while self.transport.unsent() < LINK_UNSENT_LOW {
+            let Some(position) = self.backlog.pop() else {
+                break;
+            };
+            if let Some(line) = store.line(position) {
+                self.transport.queue(line);
+                each(line);
+            }
+        }
+    }
+
+    /// Sends what waits and the turn's news. What the system does not take is kept, up to
+    /// [`LINK_UNSENT_MAX`] bytes, and beyond them as positions. Returns how many items of the news,
+    /// from the one of the returned number on, went out or wait as bytes. `gathered` is scratch.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn send_news<N: Network<Stream = S>>(
+        &mut self,
+        network: &mut N,
+        news: &News,
+        gathered: &mut Vec<u8>,
+    ) -> io::Result<(usize, usize)> {
+        let from = std::mem::take(&mut self.news_from);
+        let items = news.since(from);
+        let mut taken = items.len();
+        let bytes = if items.iter().all(|item| item.from != Some(self.neighbour)) {
+            // The usual case: all of it, from where it stands.
+            news.lines(items)
+        } else {
+            gathered.clear();
+            for item in items.iter().filter(|item| self.wants(item)) {
+                gathered.extend_from_slice(news.line(item));
+            }
+            gathered
+        };
+        if self.unsent() + bytes.len() <= LINK_UNSENT_MAX {
+            if self.unsent() == 0 {
+                self.transport.write(network, bytes)?;
+                return Ok((from, taken));
+            }
+            self.transport.queue(bytes);
+        } else {
+            taken = self.queue_or_mark(news, items);
+        }
+        self.transport.flush(network)?;
+        Ok((from, taken))
+    }
+
+    /// Queues lines as long as there is room, and keeps the positions of all that follow. Returns
+    /// how many were queued.
+    fn queue_or_mark(&mut self, news: &News, items: &[Item]) -> usize {
+        let mut taken = None;
+        for (number, item) in items.iter().enumerate() {
+            if !self.wants(item) {
+                continue;
+            }
+            let line = news.line(item);
+            if taken.is_none() && self.unsent() + line.len() <= LINK_UNSENT_MAX {
+                self.transport.queue(line);
+            } else {
+                taken.get_or_insert(number);
+                self.backlog.mark(item.position);
+            }
+        }
+        taken.unwrap_or(items.len())
+    }
+
+    fn wants(&self, item: &Item) -> bool {
+        item.from != Some(self.neighbour)
+    }
+
+    /// True if it has room for more of what it owes, and no callback for that is queued: then the
+    /// caller queues one.
+    pub fn wants_dump(&mut self) -> bool {
+        let room = self.unsent() < LINK_UNSENT_LOW && !self.backlog.is_empty();
+        room && !std::mem::replace(&mut self.dump_queued, true)
+    }
+
+    /// Closes the stream.
+    pub fn close<N: Network<Stream = S>>(self, network: &mut N) {
+        self.transport.close(network);
+    }
+
+    /// What must hold between two calls. Checked in debug builds.
+    pub fn check_invariants(&self) {
+        debug_assert!(
+            self.unsent() <= LINK_UNSENT_MAX,
+            "{} bytes wait on a link",
+            self.unsent()
+        );
+        debug_assert!(
+            self.backlog.is_empty() || self.dump_queued || self.unsent() >= LINK_UNSENT_LOW,
+            "it owes records, and nothing will send them"
+        );
+    }
+
+    /// For the view.
+    pub fn row(&self, state: &str, name: &str, address: &str) -> Value {
+        let mut row = row(&self.transport, "link", state);
+        row["who"] = address.into();
+        row["neighbour"] = name.into();
+        if !self.backlog.is_empty() {
+            row["flags"] = json!([format!("owes {} records", self.owed())]);
+        }
+        row
+    }
+}

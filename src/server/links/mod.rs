@@ -1,0 +1,7 @@
+//! Our links to neighbours: we dial, greet, and only write.
+
+mod link;
+mod part;
+
+pub use link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX, Link};
+pub use part::Links;

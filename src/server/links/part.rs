@@ -1,0 +1,492 @@
+//! The part for links: dials every neighbour, and keeps it told.
+//!
+//! ```text
+//! Waiting ──(timer, or the neighbour greets us)──▶ Dialling ──▶ Up ──▶ Waiting …
+//! ```
+//!
+//! When a link comes up it owes the neighbour the whole table. While it is up, the news of each turn
+//! leave at its end; a link that is too slow for that keeps positions instead of bytes, so that a
+//! frozen neighbour costs a bounded amount of memory and nobody's time.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX, Link};
+use crate::event_loop::{Handle, Readiness, Token};
+use crate::net::{BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE, Host};
+use crate::server::callback::{Callback, Loop};
+use crate::server::connections::Connection;
+use crate::server::desk::{About, Desk, Shared};
+use crate::server::intent::Intent;
+use crate::server::journal::Who;
+use crate::server::limits::{Limit, limit};
+
+/// Our links, one a neighbour, in the order of the neighbours.
+pub struct Links {
+    slots: Vec<Slot>,
+    /// Lines for one link, if not all of the turn's news are for it.
+    gathered: Vec<u8>,
+}
+
+/// What is known of a link, connected or not.
+struct Slot {
+    state: State,
+    backoff: Backoff,
+    up_since: Duration,
+    /// Which of this turn's news it has taken, by number.
+    took: std::ops::Range<usize>,
+}
+
+/// Where a link is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No connection; the timer will dial. `None` before the start and after the end.
+    Waiting(Option<Handle>),
+    /// A connect is under way, with its deadline.
+    Dialling(Token, Handle),
+    /// Connected.
+    Up(Token),
+}
+
+impl Slot {
+    fn up(&self) -> Option<Token> {
+        match self.state {
+            State::Up(token) => Some(token),
+            _ => None,
+        }
+    }
+}
+
+impl Links {
+    /// So many links, none of them dialled.
+    pub fn new(neighbours: usize) -> Links {
+        let slot = || Slot {
+            state: State::Waiting(None),
+            backoff: Backoff::default(),
+            up_since: Duration::ZERO,
+            took: 0..0,
+        };
+        Links {
+            slots: (0..neighbours).map(|_| slot()).collect(),
+            gathered: Vec::new(),
+        }
+    }
+
+    /// Dials every neighbour.
+    pub fn start<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        for index in 0..self.slots.len() {
+            self.dial(desk, event_loop, index);
+        }
+    }
+
+    /// Starts to connect to a neighbour that is not dialled yet. [`Callback::Redial`].
+    pub fn dial<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, index: usize) {
+        let (slot, neighbour) = (&mut self.slots[index], &desk.shared.neighbours[index]);
+        let State::Waiting(timer) = slot.state else {
+            return;
+        };
+        if let Some(timer) = timer {
+            event_loop.cancel(timer);
+        }
+        let token = desk.connections.next_token();
+        let connected = event_loop.world.connect(neighbour.address, token);
+        let secured = connected.and_then(|mut stream| {
+            if desk.shared.config.secured && !neighbour.course {
+                let secured = event_loop.world.secure(&mut stream, &neighbour.name);
+                if let Err(error) = secured {
+                    event_loop.world.close(stream);
+                    return Err(error);
+                }
+            }
+            Ok(stream)
+        });
+        match secured {
+            Ok(stream) => {
+                let deadline = Callback::ConnectDeadline(token);
+                let deadline = event_loop.call_later(CONNECT_DEADLINE, deadline);
+                slot.state = State::Dialling(token, deadline);
+                let link = Box::new(Link::new(stream, token, index));
+                desk.connections.insert(Connection::Link(link));
+            }
+            Err(error) => self.dial_later(&mut desk.shared, event_loop, index, &error.to_string()),
+        }
+    }
+
+    /// A neighbour spoke to us, so it is worth dialling now.
+    pub fn greeted<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, index: usize) {
+        if !desk.shared.stopping {
+            self.slots[index].backoff.reset();
+            self.dial(desk, event_loop, index);
+        }
+    }
+
+    /// Something happened on a link's socket.
+    pub fn ready<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+        readiness: Readiness,
+    ) {
+        let Some(link) = desk.connections.link(token) else {
+            return;
+        };
+        link.note(readiness);
+        let index = link.neighbour();
+        let result = match self.slots[index].state {
+            State::Dialling(..) => match event_loop.world.connected(link.stream_mut()) {
+                // The same event may tell of bytes, or of the end.
+                Ok(true) => self
+                    .connection_made(desk, event_loop, index, token)
+                    .and_then(|()| self.data_received(desk, event_loop, token)),
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            },
+            _ => self.data_received(desk, event_loop, token),
+        };
+        if let Err(error) = result {
+            self.connection_lost(desk, event_loop, token, &error.to_string());
+        }
+    }
+
+    /// [`Callback::Again`].
+    pub fn again<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
+        if let Some(link) = desk.connections.link(token) {
+            link.again_comes();
+            self.ready(desk, event_loop, token, Readiness::EMPTY);
+        }
+    }
+
+    /// [`Callback::ConnectDeadline`].
+    pub fn connect_deadline<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+    ) {
+        self.connection_lost(desk, event_loop, token, "the connect took too long");
+    }
+
+    /// A link is up: it greets, and owes the whole table. (asyncio: Protocol.connection_made.)
+    fn connection_made<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        index: usize,
+        token: Token,
+    ) -> io::Result<()> {
+        let (slot, shared) = (&mut self.slots[index], &mut desk.shared);
+        let Some(link) = desk.connections.link(token) else {
+            return Ok(());
+        };
+        if let State::Dialling(_, deadline) = slot.state {
+            event_loop.cancel(deadline);
+        }
+        slot.state = State::Up(token);
+        slot.up_since = event_loop.time();
+        let news_from = shared.news.subscribe();
+        event_loop.world.keep_alive(link.stream_mut())?;
+        let about = About::Neighbour(Some(token), index);
+        let mut greeting = String::new();
+        if !shared.neighbours[index].course {
+            greeting = format!("PEER {}\n", shared.config.name());
+            let said = greeting.trim_end().as_bytes();
+            shared.goes(event_loop, about, said);
+        }
+        let records = match shared.config.catch_up {
+            true => shared.replica.store().len(),
+            false => 0,
+        };
+        link.connection_made(greeting.as_bytes(), records, news_from);
+        self.dump(desk, event_loop, token);
+        let text = match desk.shared.config.catch_up {
+            true => format!("link up, sending {records} records"),
+            false => String::from("link up"),
+        };
+        desk.shared
+            .notice(event_loop, about, format_args!("{text}"));
+        Ok(())
+    }
+
+    /// Reads what a neighbour says on our link, and throws it away: a course server answers there.
+    /// (asyncio: Protocol.data_received.)
+    fn data_received<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+    ) -> io::Result<()> {
+        let Some(link) = desk.connections.link(token) else {
+            return Ok(());
+        };
+        let (count, more) = link.read(&mut event_loop.world, &mut desk.scratch)?;
+        let about = About::Neighbour(Some(token), link.neighbour());
+        if count > 0 {
+            desk.shared.came(event_loop, about, &desk.scratch[..count]);
+        }
+        if more {
+            event_loop.call_soon(Callback::Again(token));
+        }
+        Ok(())
+    }
+
+    /// [`Callback::Dump`]: queues a piece of what the link owes.
+    pub fn dump<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
+        let shared = &mut desk.shared;
+        let wall = shared.journal_time(event_loop);
+        let Some(link) = desk.connections.link(token) else {
+            return;
+        };
+        let who = Who::Peer(token, &shared.neighbours[link.neighbour()].name);
+        let journal = &mut shared.journal;
+        link.queue_owed(shared.replica.store(), |line| {
+            journal.output(wall, who, line.trim_ascii_end());
+        });
+    }
+
+    /// The end of a turn, before any client's answer leaves: sends the turn's news and what waits,
+    /// and goes on with what links owe.
+    pub fn flush<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        let mut went = false;
+        for index in 0..self.slots.len() {
+            let Some(token) = self.slots[index].up() else {
+                continue;
+            };
+            let Some(link) = desk.connections.link(token) else {
+                continue;
+            };
+            let (world, news) = (&mut event_loop.world, &desk.shared.news);
+            match link.send_news(world, news, &mut self.gathered) {
+                Ok((from, taken)) => {
+                    self.slots[index].took = from..from + taken;
+                    went |= taken > 0;
+                }
+                Err(error) => {
+                    self.connection_lost(desk, event_loop, token, &error.to_string());
+                    continue;
+                }
+            }
+            if link.wants_dump() {
+                event_loop.call_soon(Callback::Dump(token));
+            }
+            link.check_invariants();
+        }
+        if went && desk.shared.journal.is_enabled() {
+            self.journal_news(&mut desk.shared, event_loop);
+        }
+        for slot in &mut self.slots {
+            slot.took = 0..0;
+        }
+        desk.shared.news.clear();
+    }
+
+    /// One line of the journal for each line of news, with all to whom it went.
+    fn journal_news<H: Host>(&self, shared: &mut Shared, event_loop: &mut Loop<H>) {
+        let wall = shared.wall_clock(event_loop);
+        let mut to = String::new();
+        for (number, item) in shared.news.since(0).iter().enumerate() {
+            to.clear();
+            for (index, slot) in self.slots.iter().enumerate() {
+                if slot.took.contains(&number) && item.from != Some(index) {
+                    to.push_str(if to.is_empty() { "" } else { "," });
+                    to.push_str(&shared.neighbours[index].name);
+                }
+            }
+            if !to.is_empty() {
+                let line = shared.news.line(item);
+                let line = &line[..line.len() - 1];
+                shared.journal.output(wall, Who::NoLink(&to), line);
+            }
+        }
+    }
+
+    /// The server stops: no dial goes on.
+    pub fn stop<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        for index in 0..self.slots.len() {
+            match self.slots[index].state {
+                State::Dialling(token, _) => {
+                    self.connection_lost(desk, event_loop, token, "stopping");
+                }
+                State::Waiting(Some(timer)) => {
+                    event_loop.cancel(timer);
+                    self.slots[index].state = State::Waiting(None);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// True once nothing waits on any link.
+    pub fn are_flushed<H: Host>(&self, desk: &Desk<H>) -> bool {
+        let mut up = self.slots.iter().filter_map(Slot::up);
+        up.all(|token| {
+            let link = desk.connections.get_link(token);
+            link.is_none_or(Link::is_flushed)
+        })
+    }
+
+    /// A link's connection ended: the only place where one does. (asyncio: Protocol.connection_lost.)
+    fn connection_lost<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+        why: &str,
+    ) {
+        if desk.connections.link(token).is_none() {
+            return;
+        }
+        let Some(Connection::Link(link)) = desk.connections.remove(token) else {
+            return;
+        };
+        let index = link.neighbour();
+        link.close(&mut event_loop.world);
+        let (slot, shared) = (&mut self.slots[index], &mut desk.shared);
+        match slot.state {
+            State::Dialling(_, deadline) => {
+                event_loop.cancel(deadline);
+            }
+            State::Up(_) => {
+                shared.news.unsubscribe();
+                if event_loop.time() >= slot.up_since + BACKOFF_FORGIVEN {
+                    slot.backoff.reset();
+                }
+            }
+            State::Waiting(_) => {}
+        }
+        shared.intend(Intent::Freed(None));
+        self.dial_later(shared, event_loop, index, why);
+    }
+
+    fn dial_later<H: Host>(
+        &mut self,
+        shared: &mut Shared,
+        event_loop: &mut Loop<H>,
+        index: usize,
+        why: &str,
+    ) {
+        let slot = &mut self.slots[index];
+        let was_up = slot.up();
+        if shared.stopping {
+            slot.state = State::Waiting(None);
+            return;
+        }
+        let random = event_loop.world.random();
+        let delay = slot.backoff.next(random);
+        let timer = event_loop.call_later(delay, Callback::Redial(index));
+        slot.state = State::Waiting(Some(timer));
+        let outcome = match was_up {
+            Some(_) => "link lost",
+            None => "no link",
+        };
+        let text = format_args!(
+            "{outcome}: {why}; dialling again in {} ms",
+            delay.as_millis()
+        );
+        shared.notice(event_loop, About::Neighbour(was_up, index), text);
+    }
+
+    /// What must hold between two callbacks. Checked in debug builds.
+    pub fn check_invariants<H: Host>(&self, desk: &Desk<H>) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        for (index, slot) in self.slots.iter().enumerate() {
+            let token = match slot.state {
+                State::Waiting(_) => continue,
+                State::Dialling(token, _) | State::Up(token) => token,
+            };
+            let link = desk.connections.get_link(token);
+            debug_assert!(
+                link.is_some_and(|link| link.neighbour() == index),
+                "link {index} is {:?}, and there is no such connection of its",
+                slot.state
+            );
+        }
+        let up = self.slots.iter().filter(|slot| slot.up().is_some()).count();
+        debug_assert_eq!(desk.shared.news.readers(), up, "links that read the news");
+    }
+
+    /// How many records each link that is up owes its neighbour.
+    pub fn owed<H: Host>(&self, desk: &Desk<H>) -> Vec<usize> {
+        let up = self.slots.iter().filter_map(Slot::up);
+        let owed = up.filter_map(|token| Some(desk.connections.get_link(token)?.owed()));
+        owed.collect()
+    }
+
+    /// A link's connection, for the view.
+    pub fn connection_row<S>(&self, shared: &Shared, link: &Link<S>) -> Value {
+        let neighbour = &shared.neighbours[link.neighbour()];
+        let state = match self.slots[link.neighbour()].state {
+            State::Up(_) => "up",
+            _ => "dialling",
+        };
+        link.row(state, &neighbour.name, &neighbour.address.to_string())
+    }
+
+    /// The neighbours, for the view.
+    pub fn rows<H: Host>(&self, desk: &Desk<H>, event_loop: &Loop<H>) -> Value {
+        let heard = |index: usize| {
+            let mut all = desk.connections.iter();
+            all.find_map(|(token, connection)| match connection {
+                Connection::Inbound(inbound) => {
+                    inbound.speaks_for(index).then_some(token.generation)
+                }
+                _ => None,
+            })
+        };
+        let timers: BTreeMap<_, _> = event_loop
+            .timers()
+            .map(|(when, handle, _)| (handle, when.as_secs_f64()))
+            .collect();
+        let row = |(index, slot): (usize, &Slot)| {
+            let neighbour = &desk.shared.neighbours[index];
+            let (state, token, redial) = match slot.state {
+                State::Waiting(timer) => ("waiting", None, timer),
+                State::Dialling(token, _) => ("dialling", Some(token), None),
+                State::Up(token) => ("up", Some(token), None),
+            };
+            let link = token.and_then(|token| desk.connections.get_link(token));
+            json!({
+                "name": neighbour.name,
+                "address": neighbour.address.to_string(),
+                "course": neighbour.course,
+                "state": state,
+                "link": token.map(|token| token.generation),
+                "heard": heard(index),
+                "owed": link.map_or(0, Link::owed),
+                "unsent": link.map_or(0, Link::unsent),
+                "since": slot.up().map(|_| slot.up_since.as_secs_f64()),
+                "redial": redial.and_then(|timer| timers.get(&timer)),
+            })
+        };
+        self.slots.iter().enumerate().map(row).collect()
+    }
+
+    /// How full the fullest link is.
+    pub fn usage<H: Host>(&self, desk: &Desk<H>) -> (&'static str, usize, usize) {
+        let tokens = self.slots.iter().filter_map(|slot| match slot.state {
+            State::Waiting(_) => None,
+            State::Dialling(token, _) | State::Up(token) => Some(token),
+        });
+        let unsent = tokens.filter_map(|token| Some(desk.connections.get_link(token)?.unsent()));
+        let most = unsent.max().unwrap_or(0);
+        ("unsent bytes of the fullest link", most, LINK_UNSENT_MAX)
+    }
+
+    /// What bounds a link.
+    #[rustfmt::skip]
+    pub fn limits() -> Vec<Limit> {
+        let (redial, later) = ("dialled again", "the rest waits until the link has room");
+        vec![
+            limit!(LINK_UNSENT_MAX, "unsent bytes of a link", "bytes", "it keeps positions instead"),
+            limit!(LINK_UNSENT_LOW, "a piece of a dump", "bytes", later),
+            limit!(CONNECT_DEADLINE, "a connect to a neighbour", "", "dialled again later"),
+            limit!(BACKOFF_FIRST, "between the first two dials, at most", "", redial),
+            limit!(BACKOFF_MAX, "between any two dials, at most", "", redial),
+        ]
+    }
+}

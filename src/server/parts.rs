@@ -1,0 +1,389 @@
+//! The parts of a server, and everything that is a list of them: who gets a callback, who flushes
+//! when, who has a word in the view. A part that is added and forgotten here does not compile.
+
+use std::io;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::callback::{Callback, Loop, Part};
+use super::clients::Clients;
+use super::connections::Connection;
+use super::desk::{Desk, Shared};
+use super::door::{self, Door, LISTENER};
+use super::intent::Intent;
+use super::journal::Journal;
+use super::limits::{Limit, limit};
+use super::links::Links;
+use super::questions::Questions;
+use super::snapshots::Snapshots;
+use super::turn::TURN_OUTPUT_MAX;
+use crate::config::Config;
+use crate::event_loop::{Readiness, Token};
+use crate::herd::STORE_BYTES_MAX;
+use crate::net::Host;
+
+/// How long a server that was asked to stop may take to send what it owes.
+pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The parts. Each keeps its state to itself; what they share is on the [`Desk`].
+pub struct Parts<H: Host> {
+    door: Door<H>,
+    clients: Clients,
+    links: Links,
+    /// Without an upstream the gazetteer answers.
+    questions: Option<Questions>,
+    /// None are kept, unless a file was named.
+    snapshots: Option<Snapshots>,
+}
+
+impl<H: Host> Parts<H> {
+    /// Parts that do nothing yet.
+    pub fn new(shared: &Shared) -> Parts<H> {
+        let config = &shared.config;
+        Parts {
+            door: Door::new(),
+            clients: Clients::default(),
+            links: Links::new(shared.neighbours.len()),
+            questions: config.upstream.clone().map(Questions::new),
+            snapshots: config.snapshot_every.map(Snapshots::new),
+        }
+    }
+
+    /// Takes up the snapshot of an earlier run, before anything listens.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn restore(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) -> io::Result<()> {
+        match &mut self.snapshots {
+            Some(snapshots) => snapshots.restore(&mut desk.shared, event_loop),
+            None => Ok(()),
+        }
+    }
+
+    /// What the operator should know about the snapshot that was restored.
+    pub fn restored(&self) -> &[String] {
+        self.snapshots.as_ref().map_or(&[], Snapshots::restored)
+    }
+
+    /// Opens the door.
+    ///
+    /// # Errors
+    /// Its address cannot be had.
+    pub fn listen(&mut self, desk: &Desk<H>, event_loop: &mut Loop<H>) -> io::Result<()> {
+        let config = &desk.shared.config;
+        let address = config.roster.servers[config.me].address;
+        self.door.start(event_loop, address)
+    }
+
+    /// Dials every neighbour.
+    pub fn dial(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        self.links.start(desk, event_loop);
+    }
+
+    /// Gives a callback to whom it concerns.
+    pub fn call(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, callback: Callback) {
+        match callback {
+            Callback::Ready(token, readiness) => self.ready(desk, event_loop, token, readiness),
+            Callback::Again(token) => self.again(desk, event_loop, token),
+            Callback::Accept => {
+                self.door.accept_comes();
+                self.accept(desk, event_loop);
+            }
+            Callback::AcceptRetry => self.door.retry(event_loop),
+            Callback::Deadline(token) => self.clients.deadline(desk, event_loop, token),
+            Callback::Redial(index) => self.links.dial(desk, event_loop, index),
+            Callback::ConnectDeadline(token) => {
+                self.links.connect_deadline(desk, event_loop, token);
+            }
+            Callback::Dump(token) => self.links.dump(desk, event_loop, token),
+            Callback::Snapshot => {
+                if let Some(snapshots) = &mut self.snapshots {
+                    snapshots.walk(&mut desk.shared, event_loop);
+                }
+            }
+            Callback::Done(part, number) => self.done(desk, event_loop, part, number),
+            Callback::StartLookups
+            | Callback::LookupDeadline(_)
+            | Callback::NextAddress(_)
+            | Callback::UpstreamIdle(_) => self.question(desk, event_loop, callback),
+            // The node's own.
+            Callback::Signal(_) | Callback::StopDeadline => {}
+        }
+    }
+
+    /// The poll told something of a socket.
+    fn ready(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+        readiness: Readiness,
+    ) {
+        if token == LISTENER {
+            // A callback that is queued already will take what this event tells of.
+            if self.door.ready() {
+                self.accept(desk, event_loop);
+            }
+            return;
+        }
+        let Desk {
+            connections,
+            scratch,
+            shared,
+        } = desk;
+        match connections.get_mut(token) {
+            Some(Connection::Inbound(inbound)) => {
+                // The one look at the slab that a client's lines cost; its answers cost another.
+                let clients = &mut self.clients;
+                let served = clients.serve(inbound, scratch, shared, event_loop, readiness);
+                clients.lost_if(desk, event_loop, token, served);
+            }
+            Some(Connection::Link(_)) => self.links.ready(desk, event_loop, token, readiness),
+            Some(Connection::Upstream(_)) => {
+                if let Some(questions) = &mut self.questions {
+                    questions.ready(desk, event_loop, token, readiness);
+                }
+            }
+            // It was closed earlier in this turn.
+            None => {}
+        }
+    }
+
+    /// A connection has input that the last callback did not reach.
+    fn again(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
+        match desk.connections.get_mut(token) {
+            Some(Connection::Inbound(_)) => self.clients.again(desk, event_loop, token),
+            Some(Connection::Link(_)) => self.links.again(desk, event_loop, token),
+            Some(Connection::Upstream(_)) => {
+                if let Some(questions) = &mut self.questions {
+                    questions.again(desk, event_loop, token);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn accept(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        while let Some((stream, address)) = self.door.accept(desk, event_loop) {
+            let clients = &mut self.clients;
+            clients.connection_made(desk, event_loop, stream, address);
+        }
+    }
+
+    fn question(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, callback: Callback) {
+        let Some(questions) = &mut self.questions else {
+            return;
+        };
+        match callback {
+            Callback::LookupDeadline(number) => questions.deadline(desk, event_loop, number),
+            Callback::NextAddress(number) => questions.try_next_address(desk, event_loop, number),
+            Callback::UpstreamIdle(token) => questions.idle_for_long(desk, event_loop, token),
+            _ => questions.start_queued(desk, event_loop),
+        }
+    }
+
+    /// A job of the world is done.
+    fn done(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, part: Part, number: u64) {
+        match part {
+            Part::Questions => {
+                if let Some(questions) = &mut self.questions {
+                    questions.done(desk, event_loop, number);
+                }
+            }
+            Part::Snapshots => {
+                if let Some(snapshots) = &mut self.snapshots {
+                    snapshots.done(&mut desk.shared, event_loop);
+                }
+            }
+        }
+    }
+
+    /// Carries on what parts want of each other, and sends what becomes too much to gather.
+    pub fn carry_on(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        while let Some(intent) = desk.shared.intents.pop_front() {
+            match intent {
+                Intent::Ask(waiter, inquiry) => {
+                    if let Some(questions) = &mut self.questions {
+                        questions.ask(desk, event_loop, waiter, inquiry);
+                    }
+                }
+                Intent::Answer(waiter, json) => {
+                    self.clients.answer(desk, event_loop, &waiter, &json);
+                }
+                Intent::Greeted(index) => self.links.greeted(desk, event_loop, index),
+                Intent::Freed(address) => self.door.freed(event_loop, address),
+            }
+            self.flush_if_full(desk, event_loop);
+        }
+        self.flush_if_full(desk, event_loop);
+    }
+
+    fn flush_if_full(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        let Shared { answers, news, .. } = &desk.shared;
+        if answers.is_full() || news.is_full() {
+            self.flush(desk, event_loop);
+        }
+    }
+
+    /// Sends what the turn produced: neighbours first, so that the far side knows an update before
+    /// the client has its answer; then clients.
+    pub fn flush(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        self.links.flush(desk, event_loop);
+        let answers = desk.shared.answers.take();
+        for (token, answers) in answers.touched() {
+            self.clients.settle(desk, event_loop, token, answers);
+        }
+        desk.shared.answers.reuse(answers);
+    }
+
+    /// Behind the flush: what else a turn brings with it.
+    pub fn before_poll(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.before_poll(&desk.shared, event_loop);
+        }
+    }
+
+    /// The server stops: nobody else comes in, and everybody gets what they are owed.
+    pub fn stop(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        let Parts {
+            door,
+            clients,
+            links,
+            // Those that wait get their answers; the deadline of the stop ends the others.
+            questions: _,
+            snapshots,
+        } = self;
+        door.stop(event_loop);
+        clients.stop(desk);
+        links.stop(desk, event_loop);
+        if let Some(snapshots) = snapshots {
+            snapshots.stop(&desk.shared, event_loop);
+        }
+    }
+
+    /// Stopping took too long: nobody is left without an answer.
+    pub fn give_up(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        if let Some(questions) = &mut self.questions {
+            questions.fail_all(desk, event_loop);
+        }
+    }
+
+    /// While stopping: true once nothing is owed to anyone.
+    pub fn are_done(&self, desk: &Desk<H>) -> bool {
+        desk.connections.inbound_len() == 0
+            && self.snapshots.as_ref().is_none_or(Snapshots::is_idle)
+            && self.links.are_flushed(desk)
+    }
+
+    /// What must hold between two callbacks. Checked in debug builds.
+    pub fn check_invariants(&self, desk: &Desk<H>) {
+        let Parts {
+            door,
+            clients: _,
+            links,
+            questions,
+            snapshots: _,
+        } = self;
+        door.check_invariants(desk);
+        links.check_invariants(desk);
+        if let Some(questions) = questions {
+            questions.check_invariants(desk);
+        }
+    }
+
+    /// How many records each link that is up owes its neighbour.
+    pub fn owed(&self, desk: &Desk<H>) -> Vec<usize> {
+        self.links.owed(desk)
+    }
+
+    /// What the view shows of a connection.
+    pub fn connection_row(&self, shared: &Shared, connection: &Connection<H>) -> Value {
+        match connection {
+            Connection::Inbound(inbound) => inbound.row(&shared.neighbours),
+            Connection::Link(link) => self.links.connection_row(shared, link),
+            Connection::Upstream(upstream) => match &self.questions {
+                Some(questions) => questions.connection_row(upstream),
+                None => Value::Null,
+            },
+        }
+    }
+
+    /// What the view shows of each part, under its name there.
+    pub fn rows(&self, desk: &Desk<H>, event_loop: &Loop<H>) -> [(&'static str, Value); 3] {
+        let Parts {
+            door: _,
+            clients: _,
+            links,
+            questions,
+            snapshots,
+        } = self;
+        let now = event_loop.time();
+        let questions = questions.as_ref().map(|questions| questions.row(now));
+        let snapshots = snapshots.as_ref().map(Snapshots::row);
+        [
+            ("peers", links.rows(desk, event_loop)),
+            ("lookups", json!(questions)),
+            ("snapshots", json!(snapshots)),
+        ]
+    }
+
+    /// Every limit of which some is in use: what, how much, the limit, its option.
+    pub fn usage(&self, desk: &Desk<H>) -> Vec<(&'static str, usize, usize, &'static str)> {
+        let (shared, connections) = (&desk.shared, &desk.connections);
+        let store = shared.replica.store();
+        let (bytes, bytes_max) = store.bytes();
+        let most = shared.config.max_connections;
+        let records = (store.len(), store.records_max());
+        let mut rows = vec![
+            ("connections", connections.len(), most, "--max-connections"),
+            (
+                "clients in the table",
+                records.0,
+                records.1,
+                "--max-records",
+            ),
+            ("bytes in the table", bytes, bytes_max, ""),
+        ];
+        let others = [self.links.usage(desk), shared.journal.usage()];
+        let questions = self.questions.iter().flat_map(Questions::usage);
+        let others = others.into_iter().chain(questions);
+        rows.extend(others.map(|(what, used, max)| (what, used, max, "")));
+        rows
+    }
+}
+
+/// All limits of a server with this configuration. A value of 0 with an option: none.
+#[rustfmt::skip]
+pub fn limits(config: &Config) -> Vec<Limit> {
+    let (records, refused) = (config.max_records, "new clients are refused, said once a minute");
+    let mut limits = vec![
+        Limit::of("RECORDS_MAX", "records", records, "", refused).option("max-records"),
+        limit!(STORE_BYTES_MAX, "the records' lines", "bytes", refused),
+        limit!(TURN_OUTPUT_MAX, "answers of a turn, or its news", "bytes", "sent in the middle of it"),
+        limit!(STOP_DEADLINE, "stopping", "", "it ends with what is unsent"),
+    ];
+    limits.extend(door::limits(config));
+    limits.extend(Clients::limits(config));
+    limits.extend(Links::limits());
+    limits.extend(Questions::limits());
+    limits.extend(Snapshots::limits(config));
+    limits.extend(Journal::limits(config));
+    limits
+}
+
+/// The same as text, for `--help`.
+pub fn table(config: &Config) -> String {
+    let mut text = String::new();
+    for limit in limits(config) {
+        let option = limit.option.map(|option| format!(" (--{option})"));
+        text += &format!(
+            "    {:<38} {:>18}  {}{}\n",
+            limit.what,
+            limit.amount(),
+            limit.then,
+            option.unwrap_or_default()
+        );
+    }
+    text
+}

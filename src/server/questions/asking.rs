@@ -1,0 +1,224 @@
+//! The part for questions to Places: how a WHATSAT becomes a request, and its answer an answer. What a
+//! request does with connections is in `connecting.rs`, which calls this file; never the reverse.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::rc::Rc;
+
+use super::breaker::{Admission, BREAKER_OPEN};
+use super::lookup::{LOOKUP_DEADLINE, Lookup, Lookups, State, WAITING_MAX, request};
+use crate::config;
+use crate::net::Host;
+use crate::places::{Response, UNKNOWN_ERROR, is_failure, verdict};
+use crate::server::callback::{Callback, Loop};
+use crate::server::desk::{About, Desk, Shared};
+use crate::server::intent::{Inquiry, Intent, Waiter};
+
+/// The part: all requests in flight, and their connections.
+pub struct Questions {
+    /// The other files of this room go on where this one ends.
+    pub(super) all: Lookups,
+}
+
+impl Questions {
+    /// Nobody has asked.
+    pub fn new(upstream: config::Upstream) -> Questions {
+        Questions {
+            all: Lookups::new(upstream),
+        }
+    }
+
+    /// Asks Places for a client, which waits; or answers that it cannot.
+    pub fn ask<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        waiter: Waiter,
+        mut inquiry: Inquiry,
+    ) {
+        let now = event_loop.time();
+        inquiry.bound = self.all.asked_bound(waiter.bound);
+        let refusal = if self.all.waiting() >= WAITING_MAX {
+            Some("too many clients wait already")
+        } else if let Some(number) = self.all.same(&inquiry) {
+            let shared = self.all.table.entry(number);
+            shared.and_modify(|lookup| lookup.waiters.push(waiter));
+            return;
+        } else {
+            match self.all.breaker.admits(now) {
+                Admission::Refused => Some("Places failed too often of late"),
+                admission => {
+                    let probe = admission == Admission::Probe;
+                    let shown = request(&inquiry, &self.all.upstream).shown();
+                    let number = self.all.add(inquiry, waiter, probe, now);
+                    let text = format_args!("{shown}");
+                    self.enter(&mut desk.shared, event_loop, number, State::Queued, text);
+                    return self.start_soon(event_loop);
+                }
+            }
+        };
+        if let Some(why) = refusal {
+            let text = format_args!("Places is not asked: {why}");
+            let shared = &mut desk.shared;
+            shared.notice(event_loop, About::Client(waiter.token), text);
+            shared.intend(Intent::Answer(waiter, UNKNOWN_ERROR.into()));
+        }
+    }
+
+    /// [`Questions::start_queued`] in a callback of its own, so that one lookup's end is not inside
+    /// another's.
+    pub fn start_soon<H: Host>(&mut self, event_loop: &mut Loop<H>) {
+        if !self.all.queue.is_empty() && !std::mem::replace(&mut self.all.start_queued, true) {
+            event_loop.call_soon(Callback::StartLookups);
+        }
+    }
+
+    /// Moves a lookup to a state: its deadline, and its line in the journal.
+    pub fn enter<H: Host>(
+        &mut self,
+        shared: &mut Shared,
+        event_loop: &mut Loop<H>,
+        number: u64,
+        state: State,
+        text: fmt::Arguments<'_>,
+    ) {
+        let now = event_loop.time();
+        let Some(lookup) = self.all.table.get_mut(&number) else {
+            return;
+        };
+        lookup.state = state;
+        if let Some(deadline) = lookup.deadline.take() {
+            event_loop.cancel(deadline);
+        }
+        if state != State::Done {
+            let when = (now + state.patience()).min(lookup.began + LOOKUP_DEADLINE);
+            lookup.deadline = Some(event_loop.call_at(when, Callback::LookupDeadline(number)));
+        }
+        let text = format_args!("{state:?}: {text}");
+        shared.notice(event_loop, About::Places(number), text);
+    }
+
+    /// Where a lookup is.
+    pub fn state(&self, number: u64) -> Option<State> {
+        Some(self.all.table.get(&number)?.state)
+    }
+
+    /// A lookup has no usable answer.
+    pub fn failed<H: Host>(
+        &mut self,
+        shared: &mut Shared,
+        event_loop: &mut Loop<H>,
+        number: u64,
+        why: fmt::Arguments<'_>,
+    ) {
+        let sent = self
+            .state(number)
+            .is_some_and(|state| state != State::Queued);
+        let text = format_args!("failed: {why}");
+        self.enter(shared, event_loop, number, State::Done, text);
+        let Some(lookup) = self.forget(event_loop, number) else {
+            return;
+        };
+        let unknown: Rc<[u8]> = UNKNOWN_ERROR.into();
+        for waiter in lookup.waiters {
+            shared.intend(Intent::Answer(waiter, Rc::clone(&unknown)));
+        }
+        match sent {
+            true => self.places_failed(shared, event_loop, number, lookup.probe),
+            // It waited in our own queue: nothing was learned about Places.
+            false => self.all.breaker.cancelled(lookup.probe),
+        }
+        self.start_soon(event_loop);
+    }
+
+    /// Counts a failure. If it opens the breaker, those that queue are not sent after it.
+    fn places_failed<H: Host>(
+        &mut self,
+        shared: &mut Shared,
+        event_loop: &mut Loop<H>,
+        number: u64,
+        probe: bool,
+    ) {
+        if !self.all.breaker.failed(event_loop.time(), probe) {
+            return;
+        }
+        let queued = std::mem::take(&mut self.all.queue);
+        let pause = BREAKER_OPEN.as_secs();
+        let text = format_args!("too many failures in a row: asking again in {pause} s");
+        shared.notice(event_loop, About::Places(number), text);
+        for other in queued {
+            let why = format_args!("Places failed too often of late");
+            self.failed(shared, event_loop, other, why);
+        }
+    }
+
+    /// A lookup has a complete response.
+    pub fn answered<H: Host>(
+        &mut self,
+        shared: &mut Shared,
+        event_loop: &mut Loop<H>,
+        number: u64,
+        response: &Response,
+    ) {
+        let (api, key) = (self.all.upstream.api, self.all.upstream.key.clone());
+        let (status, body) = (response.status().unwrap_or_default(), response.body());
+        let lookup = self.all.table.get(&number);
+        // Judged once for each bound that somebody asked for: a popular answer has many waiters.
+        let mut judged = BTreeMap::new();
+        for waiter in lookup.iter().flat_map(|lookup| &lookup.waiters) {
+            judged.entry(waiter.bound).or_insert_with(|| {
+                let mut json = Vec::new();
+                let word = verdict(api, status, body, waiter.bound, key.as_ref(), &mut json);
+                match word {
+                    Ok(word) => (Ok(word), Rc::<[u8]>::from(json)),
+                    Err(why) => (Err(why), UNKNOWN_ERROR.into()),
+                }
+            });
+        }
+        let Some((outcome, _)) = judged.values().next() else {
+            return;
+        };
+        let failed = is_failure(outcome);
+        if !failed {
+            self.all.breaker.succeeded();
+        }
+        let length = body.len();
+        let text = match outcome {
+            Ok(word) => format!("{status} {word}, {length} bytes"),
+            Err(why) => format!("not usable: {why}, {length} bytes"),
+        };
+        let text = format_args!("{text}");
+        self.enter(shared, event_loop, number, State::Done, text);
+        let Some(lookup) = self.forget(event_loop, number) else {
+            return;
+        };
+        for waiter in lookup.waiters {
+            if let Some((_, json)) = judged.get(&waiter.bound) {
+                let json = Rc::clone(json);
+                shared.intend(Intent::Answer(waiter, json));
+            }
+        }
+        if failed {
+            self.places_failed(shared, event_loop, number, lookup.probe);
+        }
+    }
+
+    /// Takes a lookup out of the table, with all its timers; its connections wait to be closed.
+    fn forget<H: Host>(&mut self, event_loop: &mut Loop<H>, number: u64) -> Option<Lookup> {
+        self.all.queue.retain(|&queued| queued != number);
+        let mut lookup = self.all.table.remove(&number)?;
+        for timer in lookup
+            .deadline
+            .take()
+            .into_iter()
+            .chain(lookup.stagger.take())
+        {
+            event_loop.cancel(timer);
+        }
+        let attempts = std::mem::take(&mut lookup.attempts);
+        self.all
+            .closing
+            .extend(attempts.into_iter().chain(lookup.connection));
+        Some(lookup)
+    }
+}

@@ -1,0 +1,334 @@
+//! How a request finds a connection to Places, and what it says there: addresses, connects, TLS.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::asking::Questions;
+use super::lookup::{
+    ADDRESSES_MAX, CONNECT_STAGGER, LOOKUP_DEADLINE, RESOLVE_DEADLINE, State, UPSTREAM_MAX, request,
+};
+use super::upstream::Upstream;
+use crate::event_loop::Token;
+use crate::net::Host;
+use crate::server::callback::{Callback, Loop, Part};
+use crate::server::connections::Connection;
+use crate::server::desk::{About, Desk};
+use crate::server::intent::Intent;
+
+impl Questions {
+    /// Gives connections to those that wait for one. [`Callback::StartLookups`].
+    pub fn start_queued<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        self.all.start_queued = false;
+        while let Some(&number) = self.all.queue.front() {
+            let lookup = self.all.table.get(&number);
+            let retried = lookup.is_some_and(|lookup| lookup.retried);
+            // A retry wants a fresh connection: another old one may be as dead.
+            let idle = match retried {
+                true => None,
+                false => self.all.idle.pop_back(),
+            };
+            if idle.is_none() && self.all.connections() >= UPSTREAM_MAX {
+                match self.all.idle.pop_front() {
+                    Some(oldest) => self.close(desk, event_loop, oldest),
+                    None => return,
+                }
+                continue;
+            }
+            self.all.queue.pop_front();
+            match idle {
+                Some(token) => self.reuse(desk, event_loop, number, token),
+                None => self.resolve(desk, event_loop, number),
+            }
+        }
+    }
+
+    fn resolve<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, number: u64) {
+        let now = event_loop.time();
+        let endpoint = self.all.upstream.endpoint.clone();
+        if let Some(ip) = endpoint.ip() {
+            let address = (ip, endpoint.port()).into();
+            return self.connect(desk, event_loop, number, vec![address]);
+        }
+        let (host, port) = (endpoint.host(), endpoint.port());
+        let asked = match self.all.resolving {
+            // One job serves all who wait: a resolver that hangs shall not fill the executor.
+            Some(_) => Ok(()),
+            None => {
+                self.all.resolving = Some((number, now));
+                let job = Part::Questions.job(number);
+                event_loop.world.resolve(host, port, job)
+            }
+        };
+        let (shared, text) = (&mut desk.shared, format_args!("{host}"));
+        self.enter(shared, event_loop, number, State::Resolve, text);
+        if let Err(error) = asked {
+            self.all.resolving = None;
+            self.not_resolved(desk, event_loop, number, &error.to_string());
+        }
+    }
+
+    /// The resolver has answered.
+    pub fn done<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, number: u64) {
+        let Some(answer) = event_loop.world.resolved(Part::Questions.job(number)) else {
+            return;
+        };
+        let now = event_loop.time();
+        let resolving = &mut self.all.resolving;
+        let current = resolving.take_if(|(job, _)| *job == number).is_some();
+        if !current && answer.is_err() {
+            // It was given up, and a younger job may do better. Addresses are good at any time.
+            return;
+        }
+        if let Ok(addresses) = &answer {
+            self.all.last_good = Some((now, addresses.clone()));
+        }
+        let table = self.all.table.iter();
+        let waits = table.filter(|(_, lookup)| lookup.state == State::Resolve);
+        let numbers: Vec<u64> = waits.map(|(&number, _)| number).collect();
+        for number in numbers {
+            match &answer {
+                Ok(addresses) => self.connect(desk, event_loop, number, addresses.clone()),
+                Err(why) => self.not_resolved(desk, event_loop, number, why),
+            }
+        }
+    }
+
+    fn not_resolved<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        number: u64,
+        why: &str,
+    ) {
+        match self.all.kept_addresses(event_loop.time()) {
+            Some(addresses) => self.connect(desk, event_loop, number, addresses),
+            None => {
+                let why = format_args!("no address: {why}");
+                self.failed(&mut desk.shared, event_loop, number, why);
+                self.close_closing(desk, event_loop);
+            }
+        }
+    }
+
+    fn connect<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        number: u64,
+        addresses: Vec<SocketAddr>,
+    ) {
+        let (shared, text) = (&mut desk.shared, format_args!("{addresses:?}"));
+        self.enter(shared, event_loop, number, State::Connect, text);
+        if let Some(lookup) = self.all.table.get_mut(&number) {
+            lookup.addresses = addresses.into_iter().take(ADDRESSES_MAX).collect();
+        }
+        self.try_next_address(desk, event_loop, number);
+    }
+
+    /// Connects to the next address beside those under way. [`Callback::NextAddress`], or the one
+    /// before has failed. (asyncio: `happy_eyeballs_delay`.)
+    pub fn try_next_address<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        number: u64,
+    ) {
+        loop {
+            let full = self.all.connections() >= UPSTREAM_MAX;
+            let Some(lookup) = self.all.table.get_mut(&number) else {
+                return;
+            };
+            if lookup.state != State::Connect {
+                return;
+            }
+            if let Some(timer) = lookup.stagger.take() {
+                event_loop.cancel(timer);
+            }
+            let Some(address) = lookup.addresses.pop_front() else {
+                if lookup.attempts.is_empty() {
+                    let why = format_args!("no address answers");
+                    self.failed(&mut desk.shared, event_loop, number, why);
+                    self.close_closing(desk, event_loop);
+                }
+                return;
+            };
+            // At UPSTREAM_MAX a new attempt replaces the oldest.
+            let replaced = (full && !lookup.attempts.is_empty()).then(|| lookup.attempts.remove(0));
+            if !lookup.addresses.is_empty() {
+                let timer = event_loop.call_later(CONNECT_STAGGER, Callback::NextAddress(number));
+                lookup.stagger = Some(timer);
+            }
+            let token = desk.connections.next_token();
+            match event_loop.world.connect(address, token) {
+                Ok(stream) => {
+                    lookup.attempts.push(token);
+                    let upstream = Box::new(Upstream::new(stream, token, number));
+                    desk.connections.insert(Connection::Upstream(upstream));
+                    if let Some(token) = replaced {
+                        self.close(desk, event_loop, token);
+                    }
+                    return;
+                }
+                Err(error) => {
+                    if let Some(token) = replaced {
+                        self.close(desk, event_loop, token);
+                    }
+                    let text = format_args!("{address} failed: {error}");
+                    let shared = &mut desk.shared;
+                    shared.notice(event_loop, About::Places(number), text);
+                }
+            }
+        }
+    }
+
+    /// [`Callback::LookupDeadline`].
+    pub fn deadline<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, number: u64) {
+        let Some(lookup) = self.all.table.get_mut(&number) else {
+            return;
+        };
+        lookup.deadline = None;
+        let now = event_loop.time();
+        let (state, spent) = (lookup.state, now - lookup.began);
+        // The next lookup asks anew: a job that is so old may never answer.
+        let old = |(_, since): &mut (u64, Duration)| now >= *since + RESOLVE_DEADLINE;
+        self.all.resolving.take_if(old);
+        if state == State::Resolve && spent < LOOKUP_DEADLINE {
+            return self.not_resolved(desk, event_loop, number, "the resolver took too long");
+        }
+        let text = format_args!("{state:?} took too long, {} ms in all", spent.as_millis());
+        self.failed(&mut desk.shared, event_loop, number, text);
+        self.close_closing(desk, event_loop);
+    }
+
+    /// Gives a kept-alive connection to a lookup.
+    fn reuse<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        number: u64,
+        token: Token,
+    ) {
+        if let Some(lookup) = self.all.table.get_mut(&number) {
+            lookup.connection = Some(token);
+            lookup.reused = true;
+        }
+        if let Some(upstream) = desk.connections.upstream(token)
+            && let Some(idle) = upstream.serve(number)
+        {
+            event_loop.cancel(idle);
+        }
+        let sent = self.send_request(desk, event_loop, token, number, "a kept connection");
+        if let Err(why) = sent {
+            self.connection_lost(desk, event_loop, token, &why);
+        }
+    }
+
+    /// Asks on a connection whose TLS is agreed on.
+    pub fn send_request<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+        number: u64,
+        how: &str,
+    ) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        if let Some(lookup) = self.all.table.get(&number) {
+            request(&lookup.inquiry, &self.all.upstream).write(&mut bytes);
+        }
+        let (shared, text) = (&mut desk.shared, format_args!("on {how}"));
+        self.enter(shared, event_loop, number, State::Send, text);
+        if let Some(upstream) = desk.connections.upstream(token) {
+            upstream.ask(&bytes)?;
+        }
+        self.flush(desk, event_loop, token)
+    }
+
+    /// Sends what TLS has to say; a request that is out waits for its answer.
+    pub fn flush<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+    ) -> Result<(), String> {
+        let Some(upstream) = desk.connections.upstream(token) else {
+            return Ok(());
+        };
+        let sent = upstream.flush(&mut event_loop.world)?;
+        let Some(number) = upstream.lookup().filter(|_| sent) else {
+            return Ok(());
+        };
+        if self.state(number) == Some(State::Send) {
+            let (shared, text) = (&mut desk.shared, format_args!("the request is out"));
+            self.enter(shared, event_loop, number, State::Head, text);
+        }
+        Ok(())
+    }
+
+    /// The connection died. Its lookup is tried once more on another, if this one was used before
+    /// and not a byte of the answer had come: then the server closed it as idle while our request
+    /// was under way. (asyncio: Protocol.connection_lost.)
+    pub fn connection_lost<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+        why: &str,
+    ) {
+        let Some(upstream) = desk.connections.upstream(token) else {
+            return;
+        };
+        let (number, begun) = (upstream.lookup(), upstream.has_begun());
+        self.close(desk, event_loop, token);
+        let Some(number) = number else {
+            let text = format_args!("an idle connection to Places ended: {why}");
+            return desk.shared.notice(event_loop, About::Server, text);
+        };
+        let Some(lookup) = self.all.table.get_mut(&number) else {
+            return;
+        };
+        lookup.connection = None;
+        if !lookup.reused || lookup.retried || begun {
+            let why = format_args!("{why}");
+            self.failed(&mut desk.shared, event_loop, number, why);
+            return self.close_closing(desk, event_loop);
+        }
+        lookup.retried = true;
+        self.all.queue.push_front(number);
+        let text = format_args!("the kept connection had died ({why}), once more");
+        self.enter(&mut desk.shared, event_loop, number, State::Queued, text);
+        self.start_soon(event_loop);
+    }
+
+    /// Closes a connection, with TLS's farewell: the only place where one ends.
+    pub fn close<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
+        if desk.connections.upstream(token).is_none() {
+            return;
+        }
+        if let Some(Connection::Upstream(upstream)) = desk.connections.remove(token) {
+            if let Some(idle) = upstream.close(&mut event_loop.world) {
+                event_loop.cancel(idle);
+            }
+            self.all.idle.retain(|&other| other != token);
+            desk.shared.intend(Intent::Freed(None));
+            self.start_soon(event_loop);
+        }
+    }
+
+    /// Closes the connections of lookups that have ended.
+    pub fn close_closing<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        for token in std::mem::take(&mut self.all.closing) {
+            self.close(desk, event_loop, token);
+        }
+    }
+
+    /// At the end of a server's life: nobody is left without an answer.
+    pub fn fail_all<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        let numbers: Vec<u64> = self.all.table.keys().copied().collect();
+        for number in numbers {
+            let why = format_args!("the server stops");
+            self.failed(&mut desk.shared, event_loop, number, why);
+        }
+        self.close_closing(desk, event_loop);
+    }
+}

@@ -1,0 +1,187 @@
+//! What a connection to Places tells, and what follows from it: TLS, the answer, the end.
+
+use super::asking::Questions;
+use super::lookup::{State, UPSTREAM_IDLE, UPSTREAM_IDLE_MAX};
+use super::upstream::{Heard, Upstream};
+use crate::event_loop::{Readiness, Token};
+use crate::net::{Host, Trust};
+use crate::server::callback::{Callback, Loop};
+use crate::server::desk::{About, Desk};
+
+impl Questions {
+    /// Something happened on the socket of a connection.
+    pub fn ready<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+        readiness: Readiness,
+    ) {
+        let Some(upstream) = desk.connections.upstream(token) else {
+            return;
+        };
+        upstream.note(readiness);
+        if upstream.is_connecting() {
+            match event_loop.world.connected(upstream.stream_mut()) {
+                Ok(false) => return,
+                Ok(true) => {
+                    if let Err(why) = self.connection_made(desk, event_loop, token) {
+                        return self.connection_lost(desk, event_loop, token, &why);
+                    }
+                }
+                Err(error) => {
+                    return self.attempt_failed(desk, event_loop, token, &error.to_string());
+                }
+            }
+        }
+        let Some(upstream) = desk.connections.upstream(token) else {
+            return;
+        };
+        let heard = upstream.data_received(&mut event_loop.world, &mut desk.scratch);
+        let heard = heard.and_then(|heard| self.heard(desk, event_loop, token, heard));
+        match heard {
+            Ok(Heard::Complete) => self.complete(desk, event_loop, token),
+            Ok(_) => again_if_more(desk, event_loop, token),
+            Err(why) => self.connection_lost(desk, event_loop, token, &why),
+        }
+    }
+
+    /// [`Callback::Again`].
+    pub fn again<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
+        if let Some(upstream) = desk.connections.upstream(token) {
+            upstream.again_comes();
+            self.ready(desk, event_loop, token, Readiness::EMPTY);
+        }
+    }
+
+    /// The first attempt to succeed wins; the others are closed. TLS begins.
+    fn connection_made<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+    ) -> Result<(), String> {
+        let host = self.all.upstream.endpoint.host().to_string();
+        let Some(upstream) = desk.connections.upstream(token) else {
+            return Ok(());
+        };
+        let world = &mut event_loop.world;
+        let tls = world.tls(Trust::Places, &host, upstream.stream_mut())?;
+        upstream.connection_made(tls);
+        let Some(number) = upstream.lookup() else {
+            return Ok(());
+        };
+        let mut others = Vec::new();
+        if let Some(lookup) = self.all.table.get_mut(&number) {
+            others = std::mem::take(&mut lookup.attempts);
+            lookup.connection = Some(token);
+            if let Some(timer) = lookup.stagger.take() {
+                event_loop.cancel(timer);
+            }
+        }
+        for other in others.into_iter().filter(|&other| other != token) {
+            self.close(desk, event_loop, other);
+        }
+        let (shared, text) = (&mut desk.shared, format_args!("{host}"));
+        self.enter(shared, event_loop, number, State::Handshake, text);
+        Ok(())
+    }
+
+    fn attempt_failed<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+        why: &str,
+    ) {
+        let upstream = desk.connections.upstream(token);
+        let Some(number) = upstream.and_then(|upstream| upstream.lookup()) else {
+            return;
+        };
+        self.close(desk, event_loop, token);
+        if let Some(lookup) = self.all.table.get_mut(&number) {
+            lookup.attempts.retain(|&other| other != token);
+        }
+        let text = format_args!("an address failed: {why}");
+        let shared = &mut desk.shared;
+        shared.notice(event_loop, About::Places(number), text);
+        self.try_next_address(desk, event_loop, number);
+    }
+
+    /// Goes on in TLS or in the lookup, as far as it has come.
+    fn heard<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+        heard: Heard,
+    ) -> Result<Heard, String> {
+        // A complete answer counts, even if close_notify can no longer be sent.
+        let flushed = self.flush(desk, event_loop, token);
+        if heard != Heard::Complete {
+            flushed?;
+        }
+        let Some(upstream) = desk.connections.upstream(token) else {
+            return Ok(Heard::Nothing);
+        };
+        let Some(number) = upstream.lookup() else {
+            return Ok(heard);
+        };
+        match (self.state(number), upstream.handshake(), heard) {
+            (Some(State::Handshake), Some(handshake), _) => {
+                self.send_request(desk, event_loop, token, number, &handshake)?;
+            }
+            (Some(State::Send | State::Head), _, Heard::Head | Heard::Complete) => {
+                let (shared, text) = (&mut desk.shared, format_args!("the head has come"));
+                self.enter(shared, event_loop, number, State::Body, text);
+            }
+            _ => {}
+        }
+        Ok(heard)
+    }
+
+    /// A response is complete: answers, and keeps the connection if it may.
+    fn complete<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
+        let upstream = desk.connections.upstream(token);
+        let Some((number, response, sound)) = upstream.and_then(Upstream::take_answer) else {
+            // It came for nobody: the connection is of no use.
+            return self.close(desk, event_loop, token);
+        };
+        if let Some(lookup) = self.all.table.get_mut(&number) {
+            lookup.connection = None;
+        }
+        self.answered(&mut desk.shared, event_loop, number, &response);
+        self.close_closing(desk, event_loop);
+        let keep = sound && !desk.shared.stopping && self.all.idle.len() < UPSTREAM_IDLE_MAX;
+        match desk.connections.upstream(token).filter(|_| keep) {
+            Some(upstream) => {
+                let timer = Callback::UpstreamIdle(token);
+                upstream.rest(event_loop.call_later(UPSTREAM_IDLE, timer));
+                self.all.idle.push_back(token);
+                again_if_more(desk, event_loop, token);
+            }
+            None => self.close(desk, event_loop, token),
+        }
+        self.start_soon(event_loop);
+    }
+
+    /// [`Callback::UpstreamIdle`].
+    pub fn idle_for_long<H: Host>(
+        &mut self,
+        desk: &mut Desk<H>,
+        event_loop: &mut Loop<H>,
+        token: Token,
+    ) {
+        if let Some(upstream) = desk.connections.upstream(token) {
+            upstream.rested();
+            self.close(desk, event_loop, token);
+        }
+    }
+}
+
+fn again_if_more<H: Host>(desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
+    let upstream = desk.connections.upstream(token);
+    if upstream.is_some_and(Upstream::wants_again) {
+        event_loop.call_soon(Callback::Again(token));
+    }
+}
