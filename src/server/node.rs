@@ -149,6 +149,7 @@ impl<H: Host> Application<H> for Node<H> {
     fn before_poll(&mut self, event_loop: &mut Loop<H>) {
         let Node { desk, parts, .. } = self;
         parts.flush(desk, event_loop);
+        // Closing a connection may have freed what others wait for.
         parts.carry_on(desk, event_loop);
         parts.before_poll(desk, event_loop);
         parts.check_invariants(desk);

@@ -136,6 +136,9 @@ impl News {
 
     /// Everybody has read everything.
     pub fn clear(&mut self) {
+        if self.items.is_empty() {
+            return;
+        }
         self.bytes.clear();
         self.bytes.shrink_to(TURN_OUTPUT_MAX / 4);
         self.items.clear();

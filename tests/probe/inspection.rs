@@ -109,7 +109,7 @@ fn the_view_tells_of_clients_and_the_table() {
         "client  open",
         "a deadline of client",
         "1 client of at most",
-        "a line                                        65536 bytes  ? and its first 128",
+        "a line                                        65536 bytes  answered with ?",
         "(--max-per-address)",
     ] {
         assert!(exit.stdout.contains(wanted), "{wanted} in {}", exit.stdout);

@@ -131,7 +131,7 @@ fn it_shows_where_the_loop_stands_and_steps_through_a_turn() {
         &stepped.give("info ready"),
         &[
             "look whether connections wait",
-            "queued by call_soon at src/server/node.rs:",
+            "queued by call_soon at src/server/door.rs:",
         ],
     );
     has(&stepped.give("info timers"), &["none: only a socket"]);
