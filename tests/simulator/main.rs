@@ -4,6 +4,7 @@
 mod bounds;
 mod bounds_places;
 mod bounds_written;
+mod convergence;
 mod deadlines;
 mod doors;
 mod fuzzing;
@@ -12,4 +13,3 @@ mod places;
 mod replay;
 mod splits;
 mod stage;
-mod convergence;

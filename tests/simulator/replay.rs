@@ -240,7 +240,10 @@ fn two_hundred_recordings_replay_alike() {
             assert_eq!(outcome.ending, Ending::Cut, "seed {seed} server {server}");
             assert_eq!(outcome.progress.0, bytes.len(), "to the last byte");
             assert_eq!((outcome.callbacks, outcome.order), order);
-            assert!(order.0 > 20, "seed {seed} server {server}: {order:?}, something happened");
+            assert!(
+                order.0 > 20,
+                "seed {seed} server {server}: {order:?}, something happened"
+            );
         }
     }
 }
