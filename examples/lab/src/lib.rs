@@ -21,10 +21,10 @@ pub mod usage;
 /// Whatever went wrong, told once, at the end of `main`.
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The manifest of our package, for a copy that stands alone: without the workspace.
+/// The manifest of our package, for a copy that stands alone: a workspace of itself.
 pub fn alone(manifest: &str) -> String {
     let (package, _) = manifest
         .split_once("\n[workspace]")
         .unwrap_or((manifest, ""));
-    package.to_string()
+    format!("{package}\n[workspace]\n")
 }

@@ -38,7 +38,8 @@ impl TlsState {
     }
 }
 
-/// One connection's TLS. Real, it is a [`RustlsEngine`]; simulated, a [`PlainEngine`].
+/// One connection's TLS. Real, it is a [`RustlsEngine`](super::RustlsEngine); simulated, a
+/// [`PlainEngine`](super::PlainEngine).
 pub trait TlsEngine {
     /// Where it stands. Data may be sent before [`TlsState::Wrapped`]; it waits for it.
     fn state(&self) -> TlsState;

@@ -19,7 +19,7 @@ impl Script {
     pub fn start(name: &str, unshare: &[&str], herd: &str) -> Script {
         let directory = TempDir::new();
         std::fs::write(directory.path().join("herd.json"), herd).expect("a herd file");
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/outside_faults");
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/outside/faults");
         let mut child = Command::new("unshare")
             // In a process namespace of its own: with its first process all others end.
             .args([
