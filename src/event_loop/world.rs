@@ -31,6 +31,11 @@ impl Token {
         }
     }
 
+    /// Whether it is a listener's.
+    pub const fn is_listener(self) -> bool {
+        self.generation == 0
+    }
+
     /// The token as one number, for pollers that carry a `u64` or `usize`.
     pub fn to_bits(self) -> u64 {
         u64::from(self.generation) << 32 | u64::from(self.index)

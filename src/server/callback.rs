@@ -118,6 +118,62 @@ impl Callback {
             Callback::StopDeadline => "StopDeadline",
         }
     }
+
+    /// The connection that it concerns.
+    pub fn subject(&self) -> Option<Token> {
+        match *self {
+            Callback::Ready(token, _) => Some(token).filter(|token| !token.is_listener()),
+            Callback::Again(token)
+            | Callback::Deadline(token)
+            | Callback::ConnectDeadline(token)
+            | Callback::Dump(token)
+            | Callback::UpstreamIdle(token) => Some(token),
+            Callback::Accept
+            | Callback::AcceptRetry
+            | Callback::Redial(_)
+            | Callback::StartLookups
+            | Callback::LookupDeadline(_)
+            | Callback::NextAddress(_)
+            | Callback::Snapshot
+            | Callback::Done(..)
+            | Callback::Signal(_)
+            | Callback::StopDeadline => None,
+        }
+    }
+
+    /// As a sentence, with the names of connections and of neighbours.
+    pub fn describe(
+        &self,
+        name: impl Fn(Token) -> String,
+        neighbour: impl Fn(usize) -> String,
+    ) -> String {
+        match *self {
+            Callback::Ready(token, _) if token.is_listener() => {
+                format!("connections wait at {}", name(token))
+            }
+            Callback::Ready(token, readiness) => format!("{} {}", name(token), told(readiness)),
+            Callback::Again(token) => format!("go on reading from {}", name(token)),
+            Callback::Accept => String::from("look whether connections wait at the listener"),
+            Callback::AcceptRetry => String::from("try again to accept: a descriptor may be free"),
+            Callback::Deadline(token) => format!("a deadline of {}", name(token)),
+            Callback::Redial(index) => format!("dial {} again", neighbour(index)),
+            Callback::ConnectDeadline(token) => format!("give up connecting {}", name(token)),
+            Callback::Dump(token) => format!("send more of what is owed on {}", name(token)),
+            Callback::StartLookups => String::from("give connections to questions that wait"),
+            Callback::LookupDeadline(number) => format!("question {number} to Places is too slow"),
+            Callback::NextAddress(number) => {
+                format!("question {number} to Places tries its next address")
+            }
+            Callback::UpstreamIdle(token) => format!("{} was idle for long enough", name(token)),
+            Callback::Snapshot => String::from("write more of the snapshot"),
+            Callback::Done(Part::Questions, number) => {
+                format!("the resolver has answered job {number}")
+            }
+            Callback::Done(Part::Snapshots, _) => String::from("the snapshot is written"),
+            Callback::Signal(number) => format!("signal {number} arrived"),
+            Callback::StopDeadline => String::from("stopping has taken too long"),
+        }
+    }
 }
 
 /// By its name, not by its place among the variants: a recording knows a callback by its hash, and a
@@ -161,6 +217,18 @@ impl event_loop::Callback for Callback {
     fn signal(number: i32) -> Callback {
         Callback::Signal(number)
     }
+}
+
+/// What the poll told of a socket.
+fn told(readiness: Readiness) -> String {
+    let words = [
+        (Readiness::READABLE, "readable"),
+        (Readiness::WRITABLE, "writable"),
+        (Readiness::READ_CLOSED, "ended by the other side"),
+    ];
+    let told = words.iter().filter(|(flag, _)| readiness.contains(*flag));
+    let told: Vec<_> = told.map(|(_, word)| *word).collect();
+    format!("is {}", told.join(", "))
 }
 
 #[cfg(test)]

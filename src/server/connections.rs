@@ -4,6 +4,7 @@ use slab::Slab;
 
 use super::clients::Inbound;
 use super::links::Link;
+use super::neighbour::Neighbour;
 use super::questions::Upstream;
 use crate::event_loop::Token;
 use crate::net::Network;
@@ -16,6 +17,32 @@ pub enum Connection<N: Network> {
     Link(Box<Link<N::Stream>>),
     /// Dialled: a connection to Places. Boxed: a TLS session alone is a thousand bytes.
     Upstream(Box<Upstream<N::Stream, N::Tls>>),
+}
+
+impl<N: Network> Connection<N> {
+    /// The neighbour at its other end, by its place among this server's.
+    pub fn neighbour(&self) -> Option<usize> {
+        match self {
+            Connection::Inbound(inbound) => inbound.neighbour(),
+            Connection::Link(link) => Some(link.neighbour()),
+            Connection::Upstream(_) => None,
+        }
+    }
+
+    /// As people call it: `client #3 (127.0.0.1:51234)`.
+    pub fn name(&self, token: Token, neighbours: &[Neighbour]) -> String {
+        let neighbour = self.neighbour().map(|index| &neighbours[index].name);
+        match (self, neighbour) {
+            (Connection::Inbound(_), Some(name)) => format!("peer {token:?} ({name})"),
+            (Connection::Inbound(inbound), None) => {
+                format!("client {token:?} ({})", inbound.address())
+            }
+            (Connection::Link(_), name) => {
+                format!("link {token:?} to {}", name.map_or("nobody", |name| name))
+            }
+            (Connection::Upstream(_), _) => format!("connection {token:?} to Places"),
+        }
+    }
 }
 
 /// All connections of a server, under tokens that never name two of them.

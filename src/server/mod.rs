@@ -5,6 +5,7 @@
 //! itself and gets the desk, where everything lies that they share, and the loop. What one wants
 //! of another is data on the desk.
 
+mod bounds;
 mod callback;
 mod clients;
 mod connections;
@@ -23,6 +24,7 @@ mod snapshots;
 mod turn;
 mod view;
 
+pub use bounds::{limits, table as limits_table};
 pub use callback::{CALLBACK_KINDS, Callback, Loop, Part};
 pub use clients::{
     CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX,
@@ -32,7 +34,7 @@ pub use journal::{JOURNAL_BUFFER_MAX, Journal, Who};
 pub use limits::Limit;
 pub use links::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM};
-pub use parts::{STOP_DEADLINE, limits, table as limits_table};
+pub use parts::STOP_DEADLINE;
 pub use questions::{
     ADDRESSES_KEPT, ADDRESSES_MAX, BREAKER_FAILURES, BREAKER_OPEN, CONNECT_STAGGER,
     HANDSHAKE_DEADLINE, LOOKUP_CONNECT_DEADLINE, LOOKUP_DEADLINE, RESOLVE_DEADLINE, State,

@@ -6,16 +6,14 @@
 
 use serde_json::{Value, json};
 
-use super::callback::{Callback, Loop, Part};
-use super::clients::Role;
-use super::connections::Connection;
+use super::bounds::limits;
+use super::callback::{Callback, Loop};
 use super::desk::{Desk, Shared};
-use super::door::LISTENER;
 use super::limits::Limit;
 use super::node::Node;
-use super::parts::{Parts, limits};
+use super::parts::Parts;
 use super::rows::ROWS_MAX;
-use crate::event_loop::{Readiness, Token};
+use crate::event_loop::Token;
 use crate::net::Host;
 
 /// Clients of the location table that a view shows: those that came last.
@@ -68,16 +66,7 @@ impl<H: Host> Node<H> {
 
     /// The connection that a callback concerns.
     pub fn subject(&self, callback: &Callback) -> Option<Token> {
-        match *callback {
-            Callback::Ready(token, _) if token == LISTENER => None,
-            Callback::Ready(token, _)
-            | Callback::Again(token)
-            | Callback::Deadline(token)
-            | Callback::ConnectDeadline(token)
-            | Callback::Dump(token)
-            | Callback::UpstreamIdle(token) => Some(token),
-            _ => None,
-        }
+        callback.subject()
     }
 
     /// The neighbour that a callback concerns.
@@ -85,14 +74,7 @@ impl<H: Host> Node<H> {
         let (desk, _) = self.inside();
         let index = match *callback {
             Callback::Redial(index) => index,
-            _ => match desk.connections.get(self.subject(callback)?)? {
-                Connection::Link(link) => link.neighbour(),
-                Connection::Inbound(inbound) => match inbound.role() {
-                    Role::Neighbour(index) => index,
-                    Role::Client => return None,
-                },
-                Connection::Upstream(_) => return None,
-            },
+            _ => desk.connections.get(callback.subject()?)?.neighbour()?,
         };
         Some(&desk.shared.neighbours.get(index)?.name)
     }
@@ -105,54 +87,21 @@ impl<H: Host> Node<H> {
     /// A connection, as people call it: `client #3 (127.0.0.1:51234)`.
     pub fn name_of(&self, token: Token) -> String {
         let (desk, _) = self.inside();
-        let name = |index: usize| &desk.shared.neighbours[index].name;
         match desk.connections.get(token) {
-            _ if token == LISTENER => String::from("the listener"),
+            _ if token.is_listener() => String::from("the listener"),
             None => format!("connection {token:?}, closed since"),
-            Some(Connection::Inbound(inbound)) => match inbound.role() {
-                Role::Client => format!("client {token:?} ({})", inbound.address()),
-                Role::Neighbour(index) => format!("peer {token:?} ({})", name(index)),
-            },
-            Some(Connection::Link(link)) => {
-                format!("link {token:?} to {}", name(link.neighbour()))
-            }
-            Some(Connection::Upstream(_)) => format!("connection {token:?} to Places"),
+            Some(connection) => connection.name(token, &desk.shared.neighbours),
         }
     }
 
     /// A callback as a sentence.
     pub fn describe(&self, callback: &Callback) -> String {
-        let name = |token: Token| self.name_of(token);
-        match *callback {
-            Callback::Ready(token, _) if token == LISTENER => {
-                String::from("connections wait at the listener")
-            }
-            Callback::Ready(token, readiness) => format!("{} {}", name(token), told(readiness)),
-            Callback::Again(token) => format!("go on reading from {}", name(token)),
-            Callback::Accept => String::from("look whether connections wait at the listener"),
-            Callback::AcceptRetry => String::from("try again to accept: a descriptor may be free"),
-            Callback::Deadline(token) => format!("a deadline of {}", name(token)),
-            Callback::Redial(index) => {
-                let neighbour = self.inside().0.shared.neighbours.get(index);
-                let name = neighbour.map_or("nobody", |other| &other.name);
-                format!("dial {name} again")
-            }
-            Callback::ConnectDeadline(token) => format!("give up connecting {}", name(token)),
-            Callback::Dump(token) => format!("send more of what is owed on {}", name(token)),
-            Callback::StartLookups => String::from("give connections to questions that wait"),
-            Callback::LookupDeadline(number) => format!("question {number} to Places is too slow"),
-            Callback::NextAddress(number) => {
-                format!("question {number} to Places tries its next address")
-            }
-            Callback::UpstreamIdle(token) => format!("{} was idle for long enough", name(token)),
-            Callback::Snapshot => String::from("write more of the snapshot"),
-            Callback::Done(Part::Questions, number) => {
-                format!("the resolver has answered job {number}")
-            }
-            Callback::Done(Part::Snapshots, _) => String::from("the snapshot is written"),
-            Callback::Signal(number) => format!("signal {number} arrived"),
-            Callback::StopDeadline => String::from("stopping has taken too long"),
-        }
+        let neighbours = &self.inside().0.shared.neighbours;
+        let neighbour = |index: usize| match neighbours.get(index) {
+            Some(neighbour) => neighbour.name.clone(),
+            None => String::from("nobody"),
+        };
+        callback.describe(|token| self.name_of(token), neighbour)
     }
 }
 
@@ -196,16 +145,4 @@ fn usage_rows<H: Host>(desk: &Desk<H>, parts: &Parts<H>) -> Vec<Value> {
         })
     };
     usage.map(row).collect()
-}
-
-/// What the poll told of a socket.
-fn told(readiness: Readiness) -> String {
-    let words = [
-        (Readiness::READABLE, "readable"),
-        (Readiness::WRITABLE, "writable"),
-        (Readiness::READ_CLOSED, "ended by the other side"),
-    ];
-    let told = words.iter().filter(|(flag, _)| readiness.contains(*flag));
-    let told: Vec<_> = told.map(|(_, word)| *word).collect();
-    format!("is {}", told.join(", "))
 }

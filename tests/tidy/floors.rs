@@ -71,13 +71,48 @@ fn a_mod_file_only_declares() {
         }
         let mut in_use = false;
         for (number, line) in source.code() {
-            let begins = ["mod ", "pub mod ", "pub use ", "pub(super) use "];
+            let begins = ["mod ", "pub mod ", "pub use ", "pub(super) use ", "#![doc"];
             let plain = line.is_empty() || begins.iter().any(|begin| line.starts_with(begin));
             if !plain && !in_use {
                 findings.push(format!("{}:{number}: {line}", source.path.display()));
             }
             in_use = (in_use || line.contains("use ")) && !line.ends_with(';');
         }
+    }
+    assert_none(findings);
+}
+
+/// A part of the server keeps its state to itself: no field of it is public, and few on the floor are
+/// shared within a room.
+#[test]
+fn the_parts_of_the_server_have_walls() {
+    const SHARED_MAX: usize = 4;
+    let parts = [
+        "door.rs",
+        "part.rs",
+        "asking.rs",
+        "snapshots.rs",
+        "parts.rs",
+        "node.rs",
+    ];
+    let (mut shared, mut findings) = (0, Vec::new());
+    for source in sources(&["src/server"]) {
+        let is_part = parts.iter().any(|name| source.path.ends_with(name));
+        for (number, line) in source.code() {
+            let field = line.trim_start();
+            let is_field =
+                line.starts_with("    pub") && line.ends_with(',') && line.contains(": ");
+            if is_field && field.starts_with("pub(super) ") {
+                shared += 1;
+            } else if is_field && is_part && !line.contains('(') {
+                findings.push(format!("{}:{number}: {field}", source.path.display()));
+            }
+        }
+    }
+    if shared > SHARED_MAX {
+        findings.push(format!(
+            "{shared} pub(super) fields, expected {SHARED_MAX} at most"
+        ));
     }
     assert_none(findings);
 }

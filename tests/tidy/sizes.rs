@@ -30,7 +30,12 @@ const PARTS: [(&str, usize, &[&str]); 14] = [
     (
         "what a server shows",
         1200,
-        &["server/view.rs", "server/limits.rs", "server/rows.rs"],
+        &[
+            "server/view.rs",
+            "server/limits.rs",
+            "server/rows.rs",
+            "server/bounds.rs",
+        ],
     ),
     ("Places", 1200, &["places"]),
     (

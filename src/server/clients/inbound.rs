@@ -134,9 +134,12 @@ impl<S> Inbound<S> {
         self.role
     }
 
-    /// Whether it speaks for this neighbour.
-    pub fn speaks_for(&self, neighbour: usize) -> bool {
-        self.role == Role::Neighbour(neighbour)
+    /// The neighbour for which it speaks.
+    pub fn neighbour(&self) -> Option<usize> {
+        match self.role {
+            Role::Client => None,
+            Role::Neighbour(index) => Some(index),
+        }
     }
 
     /// From now on it speaks for this neighbour.
@@ -394,10 +397,7 @@ impl<S> Inbound<S> {
 
     /// For the view.
     pub fn row(&self, neighbours: &[Neighbour]) -> Value {
-        let neighbour = match self.role {
-            Role::Client => None,
-            Role::Neighbour(index) => Some(&neighbours[index].name),
-        };
+        let neighbour = self.neighbour().map(|index| &neighbours[index].name);
         let flags = [
             (self.waits, "waits for Places"),
             (self.paused, "paused: too much is unsent"),

@@ -433,7 +433,7 @@ impl Links {
             let mut all = desk.connections.iter();
             all.find_map(|(token, connection)| match connection {
                 Connection::Inbound(inbound) => {
-                    inbound.speaks_for(index).then_some(token.generation)
+                    (inbound.neighbour() == Some(index)).then_some(token.generation)
                 }
                 _ => None,
             })
