@@ -21,7 +21,7 @@
 //! from a recording, unchanged. This is `examples/echo.rs`:
 //!
 //! ```no_run
-#![doc = include_str!("../examples/echo.rs")]
+#![cfg_attr(any(doc, doctest), doc = include_str!("../examples/echo.rs"))]
 //! ```
 //!
 //! The same server on a simulated network, where a quarter of all writes come back short and bytes

@@ -131,3 +131,30 @@ fn max_connections_closes_one_too_many_and_says_so_in_the_journal() {
         client.try_line(PATIENCE).is_ok()
     });
 }
+
+/// The table in NOTES.md is made of the constants and their sentences:
+/// `HERD_LIMITS=write cargo test --test protocol limits` writes it anew.
+#[test]
+fn the_table_of_the_notes_is_made_of_the_limits() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/NOTES.md");
+    let notes = std::fs::read_to_string(path).expect("NOTES.md");
+    let (before, rest) = notes.split_once("<!-- limits -->\n").expect("a marker");
+    let (table, after) = rest.split_once("<!-- end of limits -->").expect("an end");
+    let config = herd::config::Config::new(herd::herd::Roster::standard(), 0);
+    let mut made = String::from("| what | bound | at it | name |\n|---|---|---|---|\n");
+    for limit in herd::server::limits(&config) {
+        let option = limit.option.map(|option| format!(" (`--{option}`)"));
+        let option = option.unwrap_or_default();
+        let name = match limit.name {
+            "" => String::new(),
+            name => format!("`{name}`"),
+        };
+        let (what, amount, then) = (limit.what, limit.amount(), limit.then);
+        made += &format!("| {what} | {amount}{option} | {then} | {name} |\n");
+    }
+    if std::env::var_os("HERD_LIMITS").is_some() {
+        let notes = format!("{before}<!-- limits -->\n{made}<!-- end of limits -->{after}");
+        return std::fs::write(path, notes).expect("NOTES.md");
+    }
+    assert_eq!(table, made);
+}

@@ -31,7 +31,8 @@ impl Questions {
         debug_assert!(self.all.closing.is_empty(), "connections wait to be closed");
         for (number, lookup) in &self.all.table {
             let queued = self.all.queue.contains(number);
-            debug_assert_eq!(queued, lookup.state == State::Queued, "{lookup:?}");
+            let waits = lookup.state == State::Queued;
+            debug_assert_eq!(queued, waits, "in the queue, or not: {lookup:?}");
             debug_assert!(!lookup.waiters.is_empty(), "nobody waits: {lookup:?}");
             debug_assert!(lookup.deadline.is_some(), "no deadline: {lookup:?}");
             for token in lookup.attempts.iter().chain(&lookup.connection) {
