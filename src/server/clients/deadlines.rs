@@ -12,7 +12,7 @@ pub const CLIENT_UNSENT_DEADLINE: Duration = Duration::from_secs(30);
 pub const LINGER_DEADLINE: Duration = Duration::from_secs(1);
 /// One that goes on talking gets that anew with each byte, for this long at most: it may not have read
 /// our end yet, and a close with its bytes unread would destroy what is on its way. Shorter than
-/// [`STOP_DEADLINE`](super::STOP_DEADLINE), so that a stop waits for it.
+/// [`STOP_DEADLINE`](crate::server::STOP_DEADLINE), so that a stop waits for it.
 pub const LINGER_MAX: Duration = Duration::from_secs(4);
 
 /// The deadlines of one connection, in loop time, and the one timer that serves them all. The timer
