@@ -2,8 +2,8 @@
 //!
 //! One turn is [`EventLoop::run_once`] = [`collect`](EventLoop::collect), then
 //! [`run_next`](EventLoop::run_next) until the snapshot is used up, then
-//! [`finish`](EventLoop::finish). Whoever wants to stop between two callbacks drives the same three
-//! calls; the loop knows nothing of debuggers.
+//! [`finish`](EventLoop::finish). To stop between callbacks, make these three calls
+//! yourself; the loop knows nothing of debuggers.
 //!
 //! The loop knows no sockets either: it asks its [`World`] what time it is and what is ready, turns
 //! the answers into callbacks, and hands each callback to the [`Application`] with `&mut` access to

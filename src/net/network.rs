@@ -26,7 +26,7 @@ pub trait Network: World {
     type Tls: TlsEngine;
 
     /// Starts to resolve a name; [`Event::Done`](crate::event_loop::Event::Done) with `job` tells
-    /// that [`Network::resolved`] has the answer. It may take for ever: a resolver can hang.
+    /// that [`Network::resolved`] has the answer. May never complete: the resolver can hang.
     ///
     /// # Errors
     /// Too many names are being resolved.
