@@ -23,7 +23,7 @@ const READ_BUFFER: usize = 64 * 1024;
 pub struct Desk<H: Host> {
     /// Every connection, of whatever part.
     pub connections: Connections<H>,
-    /// Whoever reads, reads into this.
+    /// Every read goes into this.
     pub scratch: Vec<u8>,
     /// All else. It stands apart from the connections, so that a part can hold one of them and use
     /// this at the same time.
@@ -55,7 +55,7 @@ pub struct Shared {
     pub journal: Journal,
     /// What the turn has for clients.
     pub answers: Answers,
-    /// What the turn has for whoever follows the table.
+    /// What the turn has for those who follow the table.
     pub news: News,
     /// What parts want of each other.
     pub intents: VecDeque<Intent>,
@@ -180,7 +180,7 @@ impl Shared {
         self.intents.push_back(intent);
     }
 
-    /// The news of a record, for whoever follows the table.
+    /// The news of a record, for those who follow the table.
     pub fn tell(&mut self, position: u32, from: Option<usize>) {
         if let Some(line) = self.replica.store().line(position) {
             self.news.add(position, line, from);

@@ -1,4 +1,4 @@
-//! What one turn of the loop produced: answers for clients, and news for whoever follows the table.
+//! What one turn of the loop produced: answers for clients, and news for the links.
 
 use std::ops::Range;
 

@@ -170,7 +170,7 @@ impl<H: Host> Conversation<'_, H> {
 
     /// `PEER name`: from now on this connection speaks for that neighbour.
     fn greeted(&mut self, name: &[u8]) -> bool {
-        // A course server greets nobody: whoever does so in its name is not it.
+        // A course server greets nobody: a greeting in its name is forged.
         let mut neighbours = self.shared.neighbours.iter();
         let known = neighbours.position(|other| other.name.as_bytes() == name && !other.course);
         let Some(index) = known else {

@@ -163,7 +163,7 @@ impl Questions {
         let (api, key) = (self.all.upstream.api, self.all.upstream.key.clone());
         let (status, body) = (response.status().unwrap_or_default(), response.body());
         let lookup = self.all.table.get(&number);
-        // Judged once for each bound that somebody asked for: a popular answer has many waiters.
+        // Judged once for each bound that was asked for: a popular answer has many waiters.
         let mut judged = BTreeMap::new();
         for waiter in lookup.iter().flat_map(|lookup| &lookup.waiters) {
             judged.entry(waiter.bound).or_insert_with(|| {
