@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io;
 
 use herd::event_loop::{self, Application, EventLoop, Readiness, Token};
-use herd::net::{Accepted, Network, Read, Transport, accept};
+use herd::net::{ACCEPT_RETRY_DELAY, Accepted, Network, Read, Transport, accept};
 use herd::worlds::os::OsWorld;
 
 /// All that an echo server ever has to do, as data: go on with a socket, or with its listener.
@@ -32,7 +32,8 @@ const DOOR: Token = Token::listener(0);
 /// The server: a listener, and what it has accepted.
 pub struct Echo<N: Network> {
     listener: Option<N::Listener>,
-    connections: BTreeMap<Token, Transport<N::Stream>>,
+    /// Each with a flag: a callback that reads on is queued.
+    connections: BTreeMap<Token, (Transport<N::Stream>, bool)>,
     accepted: u32,
 }
 
@@ -53,41 +54,51 @@ impl<N: Network> Echo<N> {
         Ok(())
     }
 
-    fn connection_made(&mut self, event_loop: &mut EventLoop<N, Go>) -> io::Result<()> {
+    fn connection_made(&mut self, event_loop: &mut EventLoop<N, Go>) {
         while let Some(listener) = &mut self.listener {
             let number = self.accepted + 1;
             let token = Token {
                 index: number,
                 generation: number,
             };
-            let Accepted::Stream(stream, _) = accept(&mut event_loop.world, listener, token) else {
-                break;
-            };
-            self.accepted = number;
-            let mut transport = Transport::accepted(stream, token);
-            transport.register(&mut event_loop.world)?;
-            self.connections.insert(token, transport);
+            match accept(&mut event_loop.world, listener, token) {
+                Accepted::Nothing => break,
+                Accepted::Failed(_) => {}
+                Accepted::OutOfDescriptors(_) => {
+                    // No event will tell of those that wait.
+                    event_loop.call_later(ACCEPT_RETRY_DELAY, Go(DOOR, Readiness::EMPTY));
+                    break;
+                }
+                Accepted::Stream(stream, _) => {
+                    self.accepted = number;
+                    let mut transport = Transport::accepted(stream, token);
+                    match transport.register(&mut event_loop.world) {
+                        Ok(()) => drop(self.connections.insert(token, (transport, false))),
+                        Err(_) => transport.close(&mut event_loop.world),
+                    }
+                }
+            }
         }
-        Ok(())
     }
 
-    /// Reads once, and gives it back. What is left of a full read waits behind everybody else.
+    /// Reads once and gives it back, unless the other side takes no more. What a full read leaves
+    /// waits behind everybody else.
     fn data_received(&mut self, event_loop: &mut EventLoop<N, Go>, token: Token) -> io::Result<()> {
-        let Some(transport) = self.connections.get_mut(&token) else {
+        let Some((transport, again)) = self.connections.get_mut(&token) else {
             return Ok(());
         };
         let (world, mut buffer) = (&mut event_loop.world, [0; 4096]);
         transport.flush(world)?;
-        // Backpressure: who does not take what it is owed is not read from.
         if transport.unsent() == 0 {
             match transport.read(world, &mut buffer)? {
                 Read::Bytes(count) => transport.write(world, &buffer[..count])?,
-                Read::Nothing => return Ok(()),
+                Read::Nothing => {}
                 Read::End => return Err(io::ErrorKind::UnexpectedEof.into()),
             }
-            if transport.may_read() && transport.unsent() == 0 {
-                event_loop.call_soon(Go(token, Readiness::EMPTY));
-            }
+        }
+        let more = transport.may_read() && transport.unsent() == 0;
+        if more && !std::mem::replace(again, true) {
+            event_loop.call_soon(Go(token, Readiness::EMPTY));
         }
         Ok(())
     }
@@ -102,13 +113,15 @@ impl<N: Network> Application<N> for Echo<N> {
         Go(token, readiness): Go,
     ) -> Result<(), Box<dyn Error>> {
         if token == DOOR {
-            return Ok(self.connection_made(event_loop)?);
+            self.connection_made(event_loop);
+            return Ok(());
         }
-        if let Some(transport) = self.connections.get_mut(&token) {
+        if let Some((transport, again)) = self.connections.get_mut(&token) {
             transport.note(readiness);
+            *again &= readiness != Readiness::EMPTY;
         }
         if self.data_received(event_loop, token).is_err()
-            && let Some(transport) = self.connections.remove(&token)
+            && let Some((transport, _)) = self.connections.remove(&token)
         {
             transport.close(&mut event_loop.world); // connection_lost
         }

@@ -112,11 +112,11 @@ impl<H: Host> Door<H> {
         if host.is_loopback() {
             return None;
         }
-        let count = self.per_address.entry(host).or_insert(0);
-        if *count >= config.max_per_address {
+        let count = self.per_address.get(&host).copied().unwrap_or(0);
+        if count >= config.max_per_address {
             return Some(format!("{count} connections come from there"));
         }
-        *count += 1;
+        self.per_address.insert(host, count + 1);
         None
     }
 

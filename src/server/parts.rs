@@ -163,6 +163,8 @@ impl<H: Host> Parts<H> {
         while let Some((stream, address)) = self.door.accept(desk, event_loop) {
             let clients = &mut self.clients;
             clients.connection_made(desk, event_loop, stream, address);
+            // One that has ended already makes room for the next.
+            self.carry_on(desk, event_loop);
         }
     }
 
@@ -196,6 +198,7 @@ impl<H: Host> Parts<H> {
 
     /// Carries on what parts want of each other, and sends what becomes too much to gather.
     pub fn carry_on(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+        self.flush_if_full(desk, event_loop);
         while let Some(intent) = desk.shared.intents.pop_front() {
             match intent {
                 Intent::Ask(waiter, inquiry) => {
@@ -211,7 +214,6 @@ impl<H: Host> Parts<H> {
             }
             self.flush_if_full(desk, event_loop);
         }
-        self.flush_if_full(desk, event_loop);
     }
 
     fn flush_if_full(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {

@@ -19,16 +19,19 @@ pub struct Answers {
 impl Answers {
     /// Notes that the bytes from `start` on are for `token`, which is also looked after at the end
     /// of the turn if there are none.
+    #[inline]
     pub fn touch(&mut self, token: Token, start: usize) {
         self.touched.push((token, start..self.out.len()));
     }
 
     /// True if nothing happened.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.touched.is_empty()
     }
 
     /// True if it is time to send without waiting for the end of the turn.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.out.len() > TURN_OUTPUT_MAX
     }
@@ -80,6 +83,7 @@ pub struct Item {
 
 impl News {
     /// Appends a line, unless nobody reads.
+    #[inline]
     pub fn add(&mut self, position: u32, line: &[u8], from: Option<usize>) {
         if self.readers == 0 {
             return;
@@ -130,6 +134,7 @@ impl News {
     }
 
     /// True if it is time to send without waiting for the end of the turn.
+    #[inline]
     pub fn is_full(&self) -> bool {
         self.bytes.len() > TURN_OUTPUT_MAX
     }

@@ -260,3 +260,36 @@ fn a_turn_answers_twenty_lines_of_a_client() {
         "{turns:?}"
     );
 }
+
+/// No place for one is no place for any, and nobody is counted.
+#[test]
+fn no_connection_comes_from_afar_if_none_may() {
+    let mut stage = Stage::new(|config| config.max_per_address = 0);
+    stage.sim.net_mut().client_host = "192.0.2.1".parse().expect("an address");
+    for _ in 0..3 {
+        let far = stage.sim.client(0);
+        stage.wait(SECOND);
+        assert!(stage.sim.hear(far).1, "closed without a word");
+    }
+    stage.send("x\n");
+    assert_eq!(stage.take().0, "? x\n", "loopback is not counted");
+}
+
+/// Thirty answer so much in one turn that it is sent in the middle of it, while one of them ends.
+#[test]
+fn far_connections_that_end_in_the_middle_of_a_turn_are_counted_right() {
+    let mut stage = Stage::new(|_| {});
+    stage.sim.net_mut().client_host = "192.0.2.1".parse().expect("an address");
+    let mut clients: Vec<End> = (0..100).map(|_| stage.sim.client(0)).collect();
+    stage.wait(SECOND);
+    let line = format!("{}\n", "x".repeat(15_000));
+    for &client in &clients {
+        stage.sim.say(client, &line);
+    }
+    let gone = clients.pop().expect("many");
+    stage.sim.net_mut().close(gone);
+    stage.wait(SECOND);
+    for client in clients {
+        assert!(stage.sim.hear(client).0.starts_with("? xxx"));
+    }
+}

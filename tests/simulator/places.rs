@@ -2,11 +2,14 @@
 //! connection in whatever state, the client gets its framed answer in time, and the next question
 //! finds its way.
 
+mod one_shot;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use herd::config::Config;
 use herd::event_loop::{Application, EventLoop, Readiness, Token};
 use herd::net::{Accepted, Network, Read, Transport, accept};
 use herd::server::{
@@ -137,12 +140,14 @@ struct Stage {
 
 impl Stage {
     fn new(seed: u64, places: Places) -> Stage {
+        Stage::with(seed, places, asking("places.test"))
+    }
+
+    fn with(seed: u64, places: Places, config: Config) -> Stage {
         let mut sim = Simulation::new(3, seed, Weather::default());
         sim.net_mut().trace.keep_text();
-        sim.net_mut().name(
-            "places.test",
-            vec!["127.0.0.1:2".parse().expect("an address")],
-        );
+        let address = "127.0.0.1:2".parse().expect("an address");
+        sim.net_mut().name("places.test", vec![address]);
         let start = |machine: &mut Machine,
                      event_loop: &mut EventLoop<SimWorld, Callback>|
          -> io::Result<()> {
@@ -151,7 +156,7 @@ impl Stage {
                 Machine::Places(_) => Ok(()),
             }
         };
-        let herd = Machine::Herd(Box::new(Node::new(asking("places.test"))));
+        let herd = Machine::Herd(Box::new(Node::new(config)));
         sim.boot(HERD, herd, start).expect("boots");
         let client = sim.client(HERD);
         let mut stage = Stage { sim, client };
@@ -240,19 +245,10 @@ impl Stage {
         let entries =
             journal.flat_map(|line| line.split("\\n").map(str::to_string).collect::<Vec<_>>());
         let places = entries.filter_map(|entry| Some(entry.split_once(" * ")?.1.to_string()));
-        let names = [
-            "Queued",
-            "Resolve",
-            "Connect",
-            "Handshake",
-            "Send",
-            "Head",
-            "Body",
-            "Done",
-        ];
+        let names = "Queued Resolve Connect Handshake Send Head Body Done";
         let state = |text: String| {
             names
-                .iter()
+                .split(' ')
                 .find(|name| text.starts_with(&format!("{name}: ")))
                 .map(|name| name.to_string())
         };

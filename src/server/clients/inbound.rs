@@ -92,6 +92,8 @@ pub struct Inbound<S> {
     waits: bool,
     /// It had its share of this turn.
     served: bool,
+    /// Bytes of answers that lie in the turn's buffer for it: our end must not go out before them.
+    promised: usize,
     /// Made when the first is set: an idle client has none.
     deadlines: Option<Box<Deadlines>>,
 }
@@ -110,31 +112,37 @@ impl<S> Inbound<S> {
             paused: false,
             waits: false,
             served: false,
+            promised: 0,
             deadlines: None,
         }
     }
 
     /// Its name among the connections.
+    #[inline]
     pub fn token(&self) -> Token {
         self.transport.token()
     }
 
     /// The stream, for what the world knows of it.
+    #[inline]
     pub fn stream(&self) -> &S {
         self.transport.stream()
     }
 
     /// Where it came from.
+    #[inline]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Who speaks.
+    #[inline]
     pub fn role(&self) -> Role {
         self.role
     }
 
     /// The neighbour for which it speaks.
+    #[inline]
     pub fn neighbour(&self) -> Option<usize> {
         match self.role {
             Role::Client => None,
@@ -148,26 +156,37 @@ impl<S> Inbound<S> {
     }
 
     /// Answers that the system has not taken.
+    #[inline]
     pub fn unsent(&self) -> usize {
         self.transport.unsent()
     }
 
     /// Whether the next commands wait for an answer of Places.
+    #[inline]
     pub fn waits(&self) -> bool {
         self.waits
     }
 
     /// The next commands wait, or do so no longer.
+    #[inline]
     pub fn wait(&mut self, waits: bool) {
         self.waits = waits;
     }
 
+    /// So many bytes of answers will come with the end of the turn.
+    #[inline]
+    pub fn promise(&mut self, bytes: usize) {
+        self.promised += bytes;
+    }
+
     /// What the poll told.
+    #[inline]
     pub fn note(&mut self, readiness: Readiness) {
         self.transport.note(readiness);
     }
 
     /// The queued callback runs.
+    #[inline]
     pub fn again_comes(&mut self) {
         self.again = false;
     }
@@ -205,11 +224,13 @@ impl<S> Inbound<S> {
     }
 
     /// True once the other side's end was read.
+    #[inline]
     pub fn at_end(&self) -> bool {
         self.transport.at_end()
     }
 
     /// The input that was kept. It is taken out, and comes back with [`Inbound::keep`].
+    #[inline]
     pub fn take_kept(&mut self) -> Buffer {
         std::mem::take(&mut self.partial)
     }
@@ -259,6 +280,7 @@ impl<S> Inbound<S> {
         answers: &[u8],
     ) -> io::Result<bool> {
         self.served = false;
+        self.promised -= answers.len().min(self.promised);
         let waiting = self.transport.unsent() > 0;
         self.transport.write(network, answers)?;
         let taken = self.transport.flush(network)?;
@@ -271,7 +293,8 @@ impl<S> Inbound<S> {
         } else if unsent <= UNSENT_LOW {
             self.resume_writing();
         }
-        if self.phase == Phase::Closing && unsent == 0 && !self.waits {
+        let owed = unsent + self.promised;
+        if self.phase == Phase::Closing && owed == 0 && !self.waits {
             if self.transport.at_end() {
                 return Ok(true);
             }

@@ -111,6 +111,7 @@ impl Clients {
                 progress
             };
             let full = conversation.table_was_full;
+            inbound.promise(shared.answers.out.len() - start);
             inbound.keep(kept, &progress);
             if full {
                 self.table_is_full(shared, event_loop);
@@ -195,6 +196,7 @@ impl Clients {
         out.extend_from_slice(json);
         frame(out, body);
         let places = out.len() - body;
+        inbound.promise(out.len() - start);
         let shared = &mut desk.shared;
         shared.answer_goes(event_loop, token, start, body - 1, places);
         if shared.config.one_shot {

@@ -300,6 +300,9 @@ impl Links {
                 let line = &line[..line.len() - 1];
                 shared.journal.output(wall, Who::NoLink(&to), line);
             }
+            if shared.journal.is_filling() {
+                shared.journal.flush(&mut event_loop.world);
+            }
         }
     }
 

@@ -152,30 +152,28 @@ impl Questions {
                 }
                 return;
             };
-            // At UPSTREAM_MAX a new attempt replaces the oldest.
-            let replaced = (full && !lookup.attempts.is_empty()).then(|| lookup.attempts.remove(0));
             if !lookup.addresses.is_empty() {
                 let timer = event_loop.call_later(CONNECT_STAGGER, Callback::NextAddress(number));
                 lookup.stagger = Some(timer);
             }
+            // At UPSTREAM_MAX a new attempt replaces the oldest.
+            if full && !lookup.attempts.is_empty() {
+                let oldest = lookup.attempts.remove(0);
+                self.close(desk, event_loop, oldest);
+            }
             let token = desk.connections.next_token();
             match event_loop.world.connect(address, token) {
                 Ok(stream) => {
-                    lookup.attempts.push(token);
                     let upstream = Box::new(Upstream::new(stream, token, number));
                     desk.connections.insert(Connection::Upstream(upstream));
-                    if let Some(token) = replaced {
-                        self.close(desk, event_loop, token);
+                    if let Some(lookup) = self.all.table.get_mut(&number) {
+                        lookup.attempts.push(token);
                     }
                     return;
                 }
                 Err(error) => {
-                    if let Some(token) = replaced {
-                        self.close(desk, event_loop, token);
-                    }
-                    let text = format_args!("{address} failed: {error}");
-                    let shared = &mut desk.shared;
-                    shared.notice(event_loop, About::Places(number), text);
+                    let (about, shared) = (About::Places(number), &mut desk.shared);
+                    shared.notice(event_loop, about, format_args!("{address} failed: {error}"));
                 }
             }
         }

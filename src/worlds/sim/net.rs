@@ -267,7 +267,7 @@ impl Net {
     pub fn write(&mut self, end: End, bytes: &[u8]) -> io::Result<usize> {
         let window = self.weather.window;
         let half = self.half(end).ok_or(io::ErrorKind::NotConnected)?;
-        if half.reset {
+        if half.reset || half.ended {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         let room = window.saturating_sub(half.outstanding).min(bytes.len());
@@ -300,6 +300,9 @@ impl Net {
 
     /// Ends one direction.
     pub fn shutdown_write(&mut self, end: End) {
+        if let Some(half) = self.half(end) {
+            half.ended = true;
+        }
         self.send(end, Payload::Fin);
     }
 

@@ -52,6 +52,8 @@ pub(super) struct Half {
     pub received: VecDeque<u8>,
     /// The other side has begun TLS and not finished the handshake.
     pub handshaking: bool,
+    /// Its own end was sent.
+    pub ended: bool,
     pub fin: bool,
     pub reset: bool,
     /// Bytes sent by this half that the other has not read.
@@ -75,6 +77,7 @@ impl Half {
             connected: false,
             received: VecDeque::new(),
             handshaking: false,
+            ended: false,
             fin: false,
             reset: false,
             outstanding: 0,
