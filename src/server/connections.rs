@@ -136,14 +136,6 @@ impl<N: Network> Connections<N> {
         }
     }
 
-    /// The connection to Places, to look at.
-    pub fn get_upstream(&self, token: Token) -> Option<&Upstream<N::Stream, N::Tls>> {
-        match self.get(token)? {
-            Connection::Upstream(upstream) => Some(upstream),
-            _ => None,
-        }
-    }
-
     /// All connections, by their slots.
     pub fn iter(&self) -> impl Iterator<Item = (Token, &Connection<N>)> {
         let token = |index: usize, generation: u32| Token {

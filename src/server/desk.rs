@@ -136,20 +136,16 @@ impl Shared {
 
     /// Journals bytes that came in.
     pub fn came<H: Host>(&mut self, event_loop: &mut Loop<H>, about: About, bytes: &[u8]) {
-        if self.journal.is_enabled() {
-            let wall = self.wall_clock(event_loop);
-            self.journal
-                .input(wall, who(&self.neighbours, about), bytes);
-        }
+        let wall = self.journal_time(event_loop);
+        self.journal
+            .input(wall, who(&self.neighbours, about), bytes);
     }
 
     /// Journals bytes that go out.
     pub fn goes<H: Host>(&mut self, event_loop: &mut Loop<H>, about: About, bytes: &[u8]) {
-        if self.journal.is_enabled() {
-            let wall = self.wall_clock(event_loop);
-            self.journal
-                .output(wall, who(&self.neighbours, about), bytes);
-        }
+        let wall = self.journal_time(event_loop);
+        self.journal
+            .output(wall, who(&self.neighbours, about), bytes);
     }
 
     /// Journals an answer that stands among the turn's from `start` to `end`, and how many bytes of

@@ -43,8 +43,7 @@ impl<H: Host> Node<H> {
     /// The listener's address cannot be had; or the snapshot cannot be read.
     pub fn start(&mut self, event_loop: &mut Loop<H>) -> io::Result<()> {
         let Node { desk, parts, .. } = self;
-        parts.restore(desk, event_loop)?;
-        parts.listen(desk, event_loop)?;
+        parts.open(desk, event_loop)?;
         let shared = &mut desk.shared;
         let size = event_loop.world.journal_size();
         shared.journal.opened(size);
@@ -176,21 +175,17 @@ impl<H: Host> Application<H> for Node<H> {
 impl<H: Host> Node<H> {
     #[cold]
     fn note_slow(&mut self, observation: &Observation<'_, Callback>) {
-        let shared = &mut self.desk.shared;
-        match observation {
+        let text = match observation {
             Observation::SlowCallback {
                 callback,
                 location,
                 took,
-            } => {
-                let text = format_args!("{callback:?}, queued at {location}, took {took:?}");
-                shared.notice_late(text);
-            }
+            } => format!("{callback:?}, queued at {location}, took {took:?}"),
             Observation::SlowIteration { ran, took } => {
-                let text = format_args!("a turn of {ran} callbacks took {took:?}");
-                shared.notice_late(text);
+                format!("a turn of {ran} callbacks took {took:?}")
             }
-            _ => {}
-        }
+            _ => return,
+        };
+        self.desk.shared.notice_late(format_args!("{text}"));
     }
 }

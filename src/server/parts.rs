@@ -45,30 +45,22 @@ impl<H: Host> Parts<H> {
         }
     }
 
-    /// Takes up the snapshot of an earlier run, before anything listens.
+    /// Takes up the snapshot of an earlier run, then opens the door.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub fn restore(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) -> io::Result<()> {
-        match &mut self.snapshots {
-            Some(snapshots) => snapshots.restore(&mut desk.shared, event_loop),
-            None => Ok(()),
+    /// The snapshot cannot be read; the address cannot be had.
+    pub fn open(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) -> io::Result<()> {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.restore(&mut desk.shared, event_loop)?;
         }
+        let config = &desk.shared.config;
+        let address = config.roster.servers[config.me].address;
+        self.door.start(event_loop, address)
     }
 
     /// What the operator should know about the snapshot that was restored.
     pub fn restored(&self) -> &[String] {
         self.snapshots.as_ref().map_or(&[], Snapshots::restored)
-    }
-
-    /// Opens the door.
-    ///
-    /// # Errors
-    /// Its address cannot be had.
-    pub fn listen(&mut self, desk: &Desk<H>, event_loop: &mut Loop<H>) -> io::Result<()> {
-        let config = &desk.shared.config;
-        let address = config.roster.servers[config.me].address;
-        self.door.start(event_loop, address)
     }
 
     /// Dials every neighbour.
@@ -89,7 +81,8 @@ impl<H: Host> Parts<H> {
             Callback::Deadline(token) => self.clients.deadline(desk, event_loop, token),
             Callback::Redial(index) => self.links.dial(desk, event_loop, index),
             Callback::ConnectDeadline(token) => {
-                self.links.connect_deadline(desk, event_loop, token);
+                let why = "the connect took too long";
+                self.links.connection_lost(desk, event_loop, token, why);
             }
             Callback::Dump(token) => self.links.dump(desk, event_loop, token),
             Callback::Snapshot => {
@@ -108,6 +101,7 @@ impl<H: Host> Parts<H> {
     }
 
     /// The poll told something of a socket.
+    #[inline]
     fn ready(
         &mut self,
         desk: &mut Desk<H>,
@@ -196,9 +190,17 @@ impl<H: Host> Parts<H> {
         }
     }
 
-    /// Carries on what parts want of each other, and sends what becomes too much to gather.
+    /// Sends what becomes too much to gather, and carries on what parts want of each other.
+    #[inline]
     pub fn carry_on(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
         self.flush_if_full(desk, event_loop);
+        if !desk.shared.intents.is_empty() {
+            self.carry_on_all(desk, event_loop);
+        }
+    }
+
+    #[cold]
+    fn carry_on_all(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
         while let Some(intent) = desk.shared.intents.pop_front() {
             match intent {
                 Intent::Ask(waiter, inquiry) => {
@@ -216,6 +218,7 @@ impl<H: Host> Parts<H> {
         }
     }
 
+    #[inline]
     fn flush_if_full(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
         let Shared { answers, news, .. } = &desk.shared;
         if answers.is_full() || news.is_full() {
@@ -225,6 +228,7 @@ impl<H: Host> Parts<H> {
 
     /// Sends what the turn produced: neighbours first, so that the far side knows an update before
     /// the client has its answer; then clients.
+    #[inline]
     pub fn flush(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
         self.links.flush(desk, event_loop);
         let answers = desk.shared.answers.take();

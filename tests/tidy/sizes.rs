@@ -35,6 +35,7 @@ const PARTS: [(&str, usize, &[&str]); 14] = [
             "server/limits.rs",
             "server/rows.rs",
             "server/bounds.rs",
+            "server/links/shown.rs",
         ],
     ),
     ("Places", 1200, &["places"]),

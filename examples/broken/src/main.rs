@@ -170,9 +170,9 @@ const PATCHES: [Patch; 19] = [
         says: "its connection is another's",
     },
     Patch {
-        name: "a question that queues once more",
-        file: "src/server/questions/connecting.rs",
-        from: "self.all.queue.push_front(number);",
+        name: "a question that queues",
+        file: "src/server/questions/lookup.rs",
+        from: "self.queue.push_back(number);",
         to: "",
         test: &["--test", "simulator", "places::"],
         says: "in the queue, or not",

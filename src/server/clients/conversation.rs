@@ -32,6 +32,7 @@ pub struct Conversation<'a, H: Host> {
 impl<H: Host> Conversation<'_, H> {
     /// Answers the lines in `input`, as many as one turn may. With `at_end`, what follows the last
     /// LF is a line too. (asyncio: Protocol.data_received.)
+    #[inline]
     pub fn data_received(&mut self, input: &[u8], at_end: bool) -> Progress {
         let mut used = 0;
         let start = self.shared.answers.out.len();
@@ -71,6 +72,7 @@ impl<H: Host> Conversation<'_, H> {
         Progress { used, then }
     }
 
+    #[inline]
     fn line(&mut self, role: Role, line: &[u8]) {
         self.shared.came(self.event_loop, about(self.inbound), line);
         let done = match (role, Command::parse(line)) {
@@ -87,6 +89,7 @@ impl<H: Host> Conversation<'_, H> {
     }
 
     /// False: not a valid command after all.
+    #[inline]
     fn iamat(&mut self, report: Report<'_>) -> bool {
         let shared = &mut *self.shared;
         let receipt = shared.wall_clock(self.event_loop);

@@ -80,6 +80,7 @@ impl Clients {
     ///
     /// # Errors
     /// The connection is lost.
+    #[inline]
     pub fn serve<H: Host>(
         &mut self,
         inbound: &mut Inbound<H::Stream>,
@@ -122,6 +123,7 @@ impl Clients {
     }
 
     /// The end of a turn for one connection: sends its answers, and sees what is next.
+    #[inline]
     pub fn settle<H: Host>(
         &mut self,
         desk: &mut Desk<H>,

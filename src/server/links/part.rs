@@ -8,41 +8,40 @@
 //! leave at its end; a link that is too slow for that keeps positions instead of bytes, so that a
 //! frozen neighbour costs a bounded amount of memory and nobody's time.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use serde_json::{Value, json};
-
-use super::link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX, Link};
+use super::link::Link;
 use crate::event_loop::{Handle, Readiness, Token};
-use crate::net::{BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE, Host};
+use crate::net::{BACKOFF_FORGIVEN, Backoff, CONNECT_DEADLINE, Host};
 use crate::server::callback::{Callback, Loop};
 use crate::server::connections::Connection;
 use crate::server::desk::{About, Desk, Shared};
 use crate::server::intent::Intent;
 use crate::server::journal::Who;
-use crate::server::limits::{Limit, limit};
 
 /// Our links, one a neighbour, in the order of the neighbours.
 pub struct Links {
-    slots: Vec<Slot>,
+    /// What `shown.rs` shows.
+    pub(super) slots: Vec<Slot>,
     /// Lines for one link, if not all of the turn's news are for it.
     gathered: Vec<u8>,
 }
 
 /// What is known of a link, connected or not.
-struct Slot {
-    state: State,
+pub struct Slot {
+    /// Where it is.
+    pub(super) state: State,
     backoff: Backoff,
-    up_since: Duration,
+    /// Since when, if it is up.
+    pub(super) up_since: Duration,
     /// Which of this turn's news it has taken, by number.
     took: std::ops::Range<usize>,
 }
 
 /// Where a link is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+pub enum State {
     /// No connection; the timer will dial. `None` before the start and after the end.
     Waiting(Option<Handle>),
     /// A connect is under way, with its deadline.
@@ -52,7 +51,8 @@ enum State {
 }
 
 impl Slot {
-    fn up(&self) -> Option<Token> {
+    /// Its connection while it is up.
+    pub fn up(&self) -> Option<Token> {
         match self.state {
             State::Up(token) => Some(token),
             _ => None,
@@ -158,16 +158,6 @@ impl Links {
             link.again_comes();
             self.ready(desk, event_loop, token, Readiness::EMPTY);
         }
-    }
-
-    /// [`Callback::ConnectDeadline`].
-    pub fn connect_deadline<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-    ) {
-        self.connection_lost(desk, event_loop, token, "the connect took too long");
     }
 
     /// A link is up: it greets, and owes the whole table. (asyncio: Protocol.connection_made.)
@@ -332,7 +322,7 @@ impl Links {
     }
 
     /// A link's connection ended: the only place where one does. (asyncio: Protocol.connection_lost.)
-    fn connection_lost<H: Host>(
+    pub fn connection_lost<H: Host>(
         &mut self,
         desk: &mut Desk<H>,
         event_loop: &mut Loop<H>,
@@ -390,106 +380,5 @@ impl Links {
             delay.as_millis()
         );
         shared.notice(event_loop, About::Neighbour(was_up, index), text);
-    }
-
-    /// What must hold between two callbacks. Checked in debug builds.
-    pub fn check_invariants<H: Host>(&self, desk: &Desk<H>) {
-        if !cfg!(debug_assertions) {
-            return;
-        }
-        for (index, slot) in self.slots.iter().enumerate() {
-            let token = match slot.state {
-                State::Waiting(_) => continue,
-                State::Dialling(token, _) | State::Up(token) => token,
-            };
-            let link = desk.connections.get_link(token);
-            debug_assert!(
-                link.is_some_and(|link| link.neighbour() == index),
-                "link {index} is {:?}, and there is no such connection of its",
-                slot.state
-            );
-        }
-        let up = self.slots.iter().filter(|slot| slot.up().is_some()).count();
-        debug_assert_eq!(desk.shared.news.readers(), up, "links that read the news");
-    }
-
-    /// How many records each link that is up owes its neighbour.
-    pub fn owed<H: Host>(&self, desk: &Desk<H>) -> Vec<usize> {
-        let up = self.slots.iter().filter_map(Slot::up);
-        let owed = up.filter_map(|token| Some(desk.connections.get_link(token)?.owed()));
-        owed.collect()
-    }
-
-    /// A link's connection, for the view.
-    pub fn connection_row<S>(&self, shared: &Shared, link: &Link<S>) -> Value {
-        let neighbour = &shared.neighbours[link.neighbour()];
-        let state = match self.slots[link.neighbour()].state {
-            State::Up(_) => "up",
-            _ => "dialling",
-        };
-        link.row(state, &neighbour.name, &neighbour.address.to_string())
-    }
-
-    /// The neighbours, for the view.
-    pub fn rows<H: Host>(&self, desk: &Desk<H>, event_loop: &Loop<H>) -> Value {
-        let heard = |index: usize| {
-            let mut all = desk.connections.iter();
-            all.find_map(|(token, connection)| match connection {
-                Connection::Inbound(inbound) => {
-                    (inbound.neighbour() == Some(index)).then_some(token.generation)
-                }
-                _ => None,
-            })
-        };
-        let timers: BTreeMap<_, _> = event_loop
-            .timers()
-            .map(|(when, handle, _)| (handle, when.as_secs_f64()))
-            .collect();
-        let row = |(index, slot): (usize, &Slot)| {
-            let neighbour = &desk.shared.neighbours[index];
-            let (state, token, redial) = match slot.state {
-                State::Waiting(timer) => ("waiting", None, timer),
-                State::Dialling(token, _) => ("dialling", Some(token), None),
-                State::Up(token) => ("up", Some(token), None),
-            };
-            let link = token.and_then(|token| desk.connections.get_link(token));
-            json!({
-                "name": neighbour.name,
-                "address": neighbour.address.to_string(),
-                "course": neighbour.course,
-                "state": state,
-                "link": token.map(|token| token.generation),
-                "heard": heard(index),
-                "owed": link.map_or(0, Link::owed),
-                "unsent": link.map_or(0, Link::unsent),
-                "since": slot.up().map(|_| slot.up_since.as_secs_f64()),
-                "redial": redial.and_then(|timer| timers.get(&timer)),
-            })
-        };
-        self.slots.iter().enumerate().map(row).collect()
-    }
-
-    /// How full the fullest link is.
-    pub fn usage<H: Host>(&self, desk: &Desk<H>) -> (&'static str, usize, usize) {
-        let tokens = self.slots.iter().filter_map(|slot| match slot.state {
-            State::Waiting(_) => None,
-            State::Dialling(token, _) | State::Up(token) => Some(token),
-        });
-        let unsent = tokens.filter_map(|token| Some(desk.connections.get_link(token)?.unsent()));
-        let most = unsent.max().unwrap_or(0);
-        ("unsent bytes of the fullest link", most, LINK_UNSENT_MAX)
-    }
-
-    /// What bounds a link.
-    #[rustfmt::skip]
-    pub fn limits() -> Vec<Limit> {
-        let (redial, later) = ("dialled again", "the rest waits until the link has room");
-        vec![
-            limit!(LINK_UNSENT_MAX, "unsent bytes of a link", "bytes", "it keeps positions instead"),
-            limit!(LINK_UNSENT_LOW, "a piece of a dump", "bytes", later),
-            limit!(CONNECT_DEADLINE, "a connect to a neighbour", "", "dialled again later"),
-            limit!(BACKOFF_FIRST, "between the first two dials, at most", "", redial),
-            limit!(BACKOFF_MAX, "between any two dials, at most", "", redial),
-        ]
     }
 }

@@ -16,6 +16,7 @@ use crate::places::{
     BODY_MAX, CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, HEAD_MAX, HEADERS_MAX, INTERIM_MAX,
     TRAILERS_MAX,
 };
+use crate::server::connections::Connection;
 use crate::server::desk::Desk;
 use crate::server::limits::{Limit, limit};
 use crate::server::rows::ROWS_MAX;
@@ -26,6 +27,10 @@ impl Questions {
         if !cfg!(debug_assertions) {
             return;
         }
+        let upstream = |token| match desk.connections.get(token) {
+            Some(Connection::Upstream(upstream)) => Some(upstream),
+            _ => None,
+        };
         debug_assert!(self.all.waiting() <= WAITING_MAX);
         debug_assert!(self.all.connections() <= UPSTREAM_MAX);
         debug_assert!(self.all.closing.is_empty(), "connections wait to be closed");
@@ -36,16 +41,16 @@ impl Questions {
             debug_assert!(!lookup.waiters.is_empty(), "nobody waits: {lookup:?}");
             debug_assert!(lookup.deadline.is_some(), "no deadline: {lookup:?}");
             for token in lookup.attempts.iter().chain(&lookup.connection) {
-                let theirs = desk.connections.get_upstream(*token);
+                let theirs = upstream(*token);
                 debug_assert_eq!(
-                    theirs.and_then(Upstream::lookup),
+                    theirs.and_then(|theirs| theirs.lookup()),
                     Some(*number),
                     "its connection is another's: {lookup:?}"
                 );
             }
         }
         for token in &self.all.idle {
-            let idle = desk.connections.get_upstream(*token);
+            let idle = upstream(*token);
             debug_assert!(idle.is_some_and(|idle| idle.lookup().is_none()));
             idle.iter().for_each(|idle| idle.check_invariants());
         }

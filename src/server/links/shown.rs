@@ -1,0 +1,116 @@
+//! What links look like from outside, what bounds them, and what must hold of them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX, Link};
+use super::part::{Links, Slot, State};
+use crate::net::{BACKOFF_FIRST, BACKOFF_MAX, CONNECT_DEADLINE, Host};
+use crate::server::callback::Loop;
+use crate::server::connections::Connection;
+use crate::server::desk::{Desk, Shared};
+use crate::server::limits::{Limit, limit};
+
+impl Links {
+    /// What must hold between two callbacks. Checked in debug builds.
+    pub fn check_invariants<H: Host>(&self, desk: &Desk<H>) {
+        if !cfg!(debug_assertions) {
+            return;
+        }
+        for (index, slot) in self.slots.iter().enumerate() {
+            let token = match slot.state {
+                State::Waiting(_) => continue,
+                State::Dialling(token, _) | State::Up(token) => token,
+            };
+            let link = desk.connections.get_link(token);
+            debug_assert!(
+                link.is_some_and(|link| link.neighbour() == index),
+                "link {index} is {:?}, and there is no such connection of its",
+                slot.state
+            );
+        }
+        let up = self.slots.iter().filter(|slot| slot.up().is_some()).count();
+        debug_assert_eq!(desk.shared.news.readers(), up, "links that read the news");
+    }
+
+    /// How many records each link that is up owes its neighbour.
+    pub fn owed<H: Host>(&self, desk: &Desk<H>) -> Vec<usize> {
+        let up = self.slots.iter().filter_map(Slot::up);
+        let owed = up.filter_map(|token| Some(desk.connections.get_link(token)?.owed()));
+        owed.collect()
+    }
+
+    /// A link's connection, for the view.
+    pub fn connection_row<S>(&self, shared: &Shared, link: &Link<S>) -> Value {
+        let neighbour = &shared.neighbours[link.neighbour()];
+        let state = match self.slots[link.neighbour()].state {
+            State::Up(_) => "up",
+            _ => "dialling",
+        };
+        link.row(state, &neighbour.name, &neighbour.address.to_string())
+    }
+
+    /// The neighbours, for the view.
+    pub fn rows<H: Host>(&self, desk: &Desk<H>, event_loop: &Loop<H>) -> Value {
+        let heard = |index: usize| {
+            let mut all = desk.connections.iter();
+            all.find_map(|(token, connection)| match connection {
+                Connection::Inbound(inbound) => {
+                    (inbound.neighbour() == Some(index)).then_some(token.generation)
+                }
+                _ => None,
+            })
+        };
+        let timers: BTreeMap<_, _> = event_loop
+            .timers()
+            .map(|(when, handle, _)| (handle, when.as_secs_f64()))
+            .collect();
+        let row = |(index, slot): (usize, &Slot)| {
+            let neighbour = &desk.shared.neighbours[index];
+            let (state, token, redial) = match slot.state {
+                State::Waiting(timer) => ("waiting", None, timer),
+                State::Dialling(token, _) => ("dialling", Some(token), None),
+                State::Up(token) => ("up", Some(token), None),
+            };
+            let link = token.and_then(|token| desk.connections.get_link(token));
+            json!({
+                "name": neighbour.name,
+                "address": neighbour.address.to_string(),
+                "course": neighbour.course,
+                "state": state,
+                "link": token.map(|token| token.generation),
+                "heard": heard(index),
+                "owed": link.map_or(0, Link::owed),
+                "unsent": link.map_or(0, Link::unsent),
+                "since": slot.up().map(|_| slot.up_since.as_secs_f64()),
+                "redial": redial.and_then(|timer| timers.get(&timer)),
+            })
+        };
+        self.slots.iter().enumerate().map(row).collect()
+    }
+
+    /// How full the fullest link is.
+    pub fn usage<H: Host>(&self, desk: &Desk<H>) -> (&'static str, usize, usize) {
+        let tokens = self.slots.iter().filter_map(|slot| match slot.state {
+            State::Waiting(_) => None,
+            State::Dialling(token, _) | State::Up(token) => Some(token),
+        });
+        let unsent = tokens.filter_map(|token| Some(desk.connections.get_link(token)?.unsent()));
+        let most = unsent.max().unwrap_or(0);
+        ("unsent bytes of the fullest link", most, LINK_UNSENT_MAX)
+    }
+
+    /// What bounds a link.
+    #[rustfmt::skip]
+    pub fn limits() -> Vec<Limit> {
+        let (redial, later) = ("dialled again", "the rest waits until the link has room");
+        vec![
+            limit!(LINK_UNSENT_MAX, "unsent bytes of a link", "bytes", "it keeps positions instead"),
+            limit!(LINK_UNSENT_LOW, "a piece of a dump", "bytes", later),
+            limit!(CONNECT_DEADLINE, "a connect to a neighbour", "", "dialled again later"),
+            limit!(BACKOFF_FIRST, "between the first two dials, at most", "", redial),
+            limit!(BACKOFF_MAX, "between any two dials, at most", "", redial),
+        ]
+    }
+}
