@@ -288,3 +288,36 @@ fn a_turn_adds_one_piece_to_a_snapshot() {
     assert!(whole.len() == 3 && whole.iter().all(is_whole), "{pieces:?}");
     assert!(*last < SNAPSHOT_PIECE, "{pieces:?}");
 }
+
+/// Each byte of these ids is four in the journal: the news of one turn are more than may wait for the
+/// disk, which takes everything.
+#[test]
+fn the_journal_keeps_every_line_of_a_turn_full_of_news() {
+    let mut stage = Stage::new(|_| {});
+    stage.sim.net_mut().heal(0, 1);
+    stage.turns(50);
+    assert_eq!(stage.view()["peers"][0]["state"], "up");
+    stage.sim.net_mut().trace.keep_text();
+    let clients: Vec<End> = (0..100).map(|_| stage.connect()).collect();
+    stage.turns(10);
+    for (client, name) in clients.iter().zip('a'..) {
+        for number in 0..4 {
+            let id = "\u{e9}".repeat(1800);
+            stage.say(*client, &format!("IAMAT {name}{number}{id} +1+1 5\n"));
+        }
+    }
+    stage.turns(3);
+    let net = stage.sim.net();
+    let mut journal = net
+        .trace
+        .lines()
+        .iter()
+        .filter(|line| line.starts_with("journal"));
+    assert!(
+        journal
+            .clone()
+            .any(|line| line.contains("peer Bob > AT Ada"))
+    );
+    let lost = journal.find(|line| line.contains("dropped"));
+    assert!(lost.is_none(), "{:.300}", lost.map_or("", |line| line));
+}
