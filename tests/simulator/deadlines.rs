@@ -283,10 +283,10 @@ fn far_connections_that_end_in_the_middle_of_a_turn_are_counted_right() {
     let mut clients: Vec<End> = (0..100).map(|_| stage.sim.client(0)).collect();
     stage.wait(SECOND);
     let line = format!("{}\n", "x".repeat(15_000));
+    let gone = clients.remove(0);
     for &client in &clients {
         stage.sim.say(client, &line);
     }
-    let gone = clients.remove(0);
     stage.sim.net_mut().close(gone);
     stage.wait(SECOND);
     for client in clients {
