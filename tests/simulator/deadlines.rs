@@ -275,7 +275,7 @@ fn no_connection_comes_from_afar_if_none_may() {
     assert_eq!(stage.take().0, "? x\n", "loopback is not counted");
 }
 
-/// Thirty answer so much in one turn that it is sent in the middle of it, while three others end.
+/// So many answer so much in one turn that it is sent in the middle of it, while three others end.
 #[test]
 fn far_connections_that_end_in_the_middle_of_a_turn_are_counted_right() {
     let mut stage = Stage::new(|_| {});
