@@ -179,9 +179,7 @@ impl<H: Stage> Session<H> {
         let node = self.driver.node();
         let coming = Coming {
             kind: pending.callback.kind(),
-            connection: node
-                .subject(&pending.callback)
-                .map(|token| token.generation),
+            connection: pending.callback.subject().map(|token| token.generation),
             peer: node.neighbour_of(&pending.callback),
             timer: pending.origin == Origin::Timer,
             turn: self.driver.event_loop().iteration(),

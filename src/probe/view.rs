@@ -108,7 +108,7 @@ fn handle_row<H: Host>(
         "location": place(pending.location),
         "since": pending.since.as_secs_f64(),
         "waited": now.saturating_sub(pending.since).as_secs_f64(),
-        "connection": node.subject(callback).map(|token| token.generation),
+        "connection": callback.subject().map(|token| token.generation),
     })
 }
 

@@ -236,6 +236,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_job_names_its_part_and_its_number() {
+        for part in [Part::Questions, Part::Snapshots] {
+            for number in [0, 1, u64::MAX >> 8] {
+                assert_eq!(Part::of(part.job(number)), (part, number));
+            }
+        }
+    }
+
+    #[test]
     fn kinds_are_the_names_of_the_variants() {
         for callback in [
             Callback::Ready(Token::listener(0), Readiness::READABLE),

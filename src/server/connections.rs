@@ -29,6 +29,15 @@ impl<N: Network> Connection<N> {
         }
     }
 
+    /// The queued callback to read on runs. (`Callback::Again`.)
+    pub fn again_comes(&mut self) {
+        match self {
+            Connection::Inbound(inbound) => inbound.again_comes(),
+            Connection::Link(link) => link.again_comes(),
+            Connection::Upstream(upstream) => upstream.again_comes(),
+        }
+    }
+
     /// As people call it: `client #3 (127.0.0.1:51234)`.
     pub fn name(&self, token: Token, neighbours: &[Neighbour]) -> String {
         let neighbour = self.neighbour().map(|index| &neighbours[index].name);

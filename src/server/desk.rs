@@ -185,7 +185,7 @@ impl Shared {
 }
 
 /// Whom the journal names.
-pub fn who(neighbours: &[Neighbour], about: About) -> Who<'_> {
+fn who(neighbours: &[Neighbour], about: About) -> Who<'_> {
     match about {
         About::Server => Who::Server,
         About::Client(token) => Who::Client(token),

@@ -1,4 +1,4 @@
-//! A bound, from which `--help limits`, the view and the table in NOTES.md come. Each part keeps its
+//! A bound, from which `--help`, the view and the table in NOTES.md come. Each part keeps its
 //! own beside the constants.
 
 use std::time::Duration;

@@ -72,7 +72,12 @@ impl<H: Host> Parts<H> {
     pub fn call(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, callback: Callback) {
         match callback {
             Callback::Ready(token, readiness) => self.ready(desk, event_loop, token, readiness),
-            Callback::Again(token) => self.again(desk, event_loop, token),
+            Callback::Again(token) => {
+                if let Some(connection) = desk.connections.get_mut(token) {
+                    connection.again_comes();
+                    self.ready(desk, event_loop, token, Readiness::EMPTY);
+                }
+            }
             Callback::Accept => {
                 self.door.accept_comes();
                 self.accept(desk, event_loop);
@@ -100,7 +105,7 @@ impl<H: Host> Parts<H> {
         }
     }
 
-    /// The poll told something of a socket.
+    /// The poll told something of a socket; or nothing, and there is more to read.
     #[inline]
     fn ready(
         &mut self,
@@ -135,20 +140,6 @@ impl<H: Host> Parts<H> {
                 }
             }
             // It was closed earlier in this turn.
-            None => {}
-        }
-    }
-
-    /// A connection has input that the last callback did not reach.
-    fn again(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
-        match desk.connections.get_mut(token) {
-            Some(Connection::Inbound(_)) => self.clients.again(desk, event_loop, token),
-            Some(Connection::Link(_)) => self.links.again(desk, event_loop, token),
-            Some(Connection::Upstream(_)) => {
-                if let Some(questions) = &mut self.questions {
-                    questions.again(desk, event_loop, token);
-                }
-            }
             None => {}
         }
     }

@@ -64,11 +64,6 @@ impl<H: Host> Node<H> {
         Some(String::from_utf8_lossy(line.trim_ascii_end()).into_owned())
     }
 
-    /// The connection that a callback concerns.
-    pub fn subject(&self, callback: &Callback) -> Option<Token> {
-        callback.subject()
-    }
-
     /// The neighbour that a callback concerns.
     pub fn neighbour_of(&self, callback: &Callback) -> Option<&str> {
         let (desk, _) = self.inside();

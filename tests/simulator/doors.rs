@@ -1,9 +1,7 @@
 //! A program that listens at two doors, in the simulator, recorded and replayed.
 
-use std::cell::RefCell;
 use std::error::Error;
-use std::io::{self, Write};
-use std::rc::Rc;
+use std::io;
 
 use herd::event_loop::{self, Application, EventLoop, Readiness, Token};
 use herd::net::{Accepted, Network, Transport, accept};
@@ -13,7 +11,7 @@ use herd::worlds::replay::ReplayWorld;
 use herd::worlds::sim::{SimWorld, Simulation, Weather};
 use herd::worlds::watched::Watched;
 
-use crate::stage::{Play, SECOND};
+use crate::stage::{Memory, Play, SECOND};
 
 const FRONT: Token = Token::listener(0);
 const BACK: Token = Token::listener(7);
@@ -95,20 +93,6 @@ fn guest(number: u32) -> Token {
     Token {
         index: number,
         generation: number,
-    }
-}
-
-#[derive(Clone, Default)]
-struct Memory(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Memory {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

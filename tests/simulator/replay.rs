@@ -1,9 +1,6 @@
 //! Recordings of simulated servers, replayed: the same callbacks in the same order, the same bytes;
 //! and a changed rule found at the callback where it shows.
 
-use std::cell::RefCell;
-use std::io::{self, Write};
-use std::rc::Rc;
 use std::time::Duration;
 
 use herd::config::Config;
@@ -16,27 +13,12 @@ use herd::worlds::sim::{End, SimWorld, Simulation, WALL_CLOCK_START, Weather};
 use herd::worlds::watched::Watched;
 use herd::worlds::{Stage, Tap, Way};
 
-use crate::stage::Dice;
+use crate::stage::{Dice, Memory};
 
 type World = Watched<SimWorld>;
 type Sim = Simulation<Probed<World>, World>;
 
 const SERVERS: usize = 5;
-
-/// A file in memory.
-#[derive(Clone, Default)]
-struct Memory(Rc<RefCell<Vec<u8>>>);
-
-impl Write for Memory {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.borrow_mut().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 struct Run {
     sim: Sim,

@@ -1,6 +1,8 @@
 //! What every play in virtual time needs: servers to boot, clients to speak and listen, dice.
 
-use std::io;
+use std::cell::RefCell;
+use std::io::{self, Write};
+use std::rc::Rc;
 use std::time::Duration;
 
 use herd::config::{Config, Upstream};
@@ -11,6 +13,21 @@ use herd::server::{Callback, Node};
 use herd::worlds::sim::{End, SimWorld, Simulation};
 
 pub const SECOND: Duration = Duration::from_secs(1);
+
+/// A file in memory.
+#[derive(Clone, Default)]
+pub struct Memory(pub Rc<RefCell<Vec<u8>>>);
+
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 /// The first of these servers, linked with all others.
 pub fn config(names: &[&str]) -> Config {

@@ -66,14 +66,6 @@ pub enum Then {
     Close,
 }
 
-/// What a turn of a connection begins with.
-pub enum Input {
-    /// Nothing: it had its turn, or has to wait.
-    None,
-    /// So many bytes of the scratch buffer, behind what was kept; perhaps none, at the stream's end.
-    Bytes(usize),
-}
-
 /// An accepted connection.
 pub struct Inbound<S> {
     transport: Transport<S>,
@@ -199,17 +191,17 @@ impl<S> Inbound<S> {
         &mut self,
         network: &mut N,
         scratch: &mut [u8],
-    ) -> io::Result<Input> {
+    ) -> io::Result<Option<usize>> {
         // While a callback is queued that will read, an event has nothing to add.
         let full = self.paused || self.waits;
         let wait = full || self.again || self.phase == Phase::Closing;
         if wait || std::mem::replace(&mut self.served, true) {
-            return Ok(Input::None);
+            return Ok(None);
         }
         let mut count = 0;
         if !self.backlogged {
             match self.transport.read(network, scratch)? {
-                Read::Nothing => return Ok(Input::None),
+                Read::Nothing => return Ok(None),
                 Read::Bytes(read) => count = read,
                 Read::End => {}
             }
@@ -218,9 +210,9 @@ impl<S> Inbound<S> {
             if let Some(deadlines) = self.deadlines.as_mut().filter(|_| count > 0) {
                 deadlines.linger = None;
             }
-            return Ok(Input::None);
+            return Ok(None);
         }
-        Ok(Input::Bytes(count))
+        Ok(Some(count))
     }
 
     /// True once the other side's end was read.

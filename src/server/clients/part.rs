@@ -8,7 +8,7 @@ use super::conversation::{
     CLIENT_LINES_A_TURN, Conversation, PEER_LINES_A_TURN, TOO_LONG_ECHO, about,
 };
 use super::deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
-use super::inbound::{Inbound, Input, UNSENT_HIGH, UNSENT_LOW};
+use super::inbound::{Inbound, UNSENT_HIGH, UNSENT_LOW};
 use crate::config::Config;
 use crate::event_loop::{Readiness, Token};
 use crate::herd::ID_MAX;
@@ -40,26 +40,18 @@ impl Clients {
         stream: H::Stream,
         address: SocketAddr,
     ) {
-        let token = desk.connections.next_token();
-        let inbound = Inbound::new(stream, address, token);
-        desk.connections.insert(Connection::Inbound(inbound));
-        let text = format_args!("connected from {address}");
-        desk.shared.notice(event_loop, About::Client(token), text);
-        self.again(desk, event_loop, token);
-    }
-
-    /// [`Callback::Again`].
-    pub fn again<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
         let Desk {
             connections,
             scratch,
             shared,
         } = desk;
-        if let Some(inbound) = connections.inbound(token) {
-            inbound.again_comes();
-            let served = self.serve(inbound, scratch, shared, event_loop, Readiness::EMPTY);
-            self.lost_if(desk, event_loop, token, served);
-        }
+        let token = connections.next_token();
+        let mut inbound = Inbound::new(stream, address, token);
+        let text = format_args!("connected from {address}");
+        shared.notice(event_loop, About::Client(token), text);
+        let served = self.serve(&mut inbound, scratch, shared, event_loop, Readiness::EMPTY);
+        connections.insert(Connection::Inbound(inbound));
+        self.lost_if(desk, event_loop, token, served);
     }
 
     /// Closes a connection that has failed.
@@ -91,7 +83,7 @@ impl Clients {
     ) -> io::Result<()> {
         inbound.note(readiness);
         let (token, start) = (inbound.token(), shared.answers.out.len());
-        if let Input::Bytes(count) = inbound.read(&mut event_loop.world, scratch)? {
+        if let Some(count) = inbound.read(&mut event_loop.world, scratch)? {
             let at_end = inbound.at_end();
             let mut kept = inbound.take_kept();
             let mut conversation = Conversation {
@@ -228,9 +220,6 @@ impl Clients {
         token: Token,
         why: &str,
     ) {
-        if desk.connections.inbound(token).is_none() {
-            return;
-        }
         let Some(Connection::Inbound(inbound)) = desk.connections.remove(token) else {
             return;
         };

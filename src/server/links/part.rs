@@ -152,14 +152,6 @@ impl Links {
         }
     }
 
-    /// [`Callback::Again`].
-    pub fn again<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
-        if let Some(link) = desk.connections.link(token) {
-            link.again_comes();
-            self.ready(desk, event_loop, token, Readiness::EMPTY);
-        }
-    }
-
     /// A link is up: it greets, and owes the whole table. (asyncio: Protocol.connection_made.)
     fn connection_made<H: Host>(
         &mut self,
@@ -329,9 +321,6 @@ impl Links {
         token: Token,
         why: &str,
     ) {
-        if desk.connections.link(token).is_none() {
-            return;
-        }
         let Some(Connection::Link(link)) = desk.connections.remove(token) else {
             return;
         };

@@ -300,9 +300,6 @@ impl Questions {
 
     /// Closes a connection, with TLS's farewell: the only place where one ends.
     pub fn close<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
-        if desk.connections.upstream(token).is_none() {
-            return;
-        }
         if let Some(Connection::Upstream(upstream)) = desk.connections.remove(token) {
             if let Some(idle) = upstream.close(&mut event_loop.world) {
                 event_loop.cancel(idle);

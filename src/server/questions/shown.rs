@@ -47,6 +47,7 @@ impl Questions {
                     Some(*number),
                     "its connection is another's: {lookup:?}"
                 );
+                theirs.iter().for_each(|theirs| theirs.check_invariants());
             }
         }
         for token in &self.all.idle {

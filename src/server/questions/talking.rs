@@ -2,9 +2,10 @@
 
 use super::asking::Questions;
 use super::lookup::{State, UPSTREAM_IDLE, UPSTREAM_IDLE_MAX};
-use super::upstream::{Heard, Upstream};
+use super::upstream::Upstream;
 use crate::event_loop::{Readiness, Token};
 use crate::net::{Host, Trust};
+use crate::places::Progress;
 use crate::server::callback::{Callback, Loop};
 use crate::server::desk::{About, Desk};
 
@@ -37,20 +38,12 @@ impl Questions {
         let Some(upstream) = desk.connections.upstream(token) else {
             return;
         };
-        let heard = upstream.data_received(&mut event_loop.world, &mut desk.scratch);
-        let heard = heard.and_then(|heard| self.heard(desk, event_loop, token, heard));
-        match heard {
-            Ok(Heard::Complete) => self.complete(desk, event_loop, token),
+        let progress = upstream.data_received(&mut event_loop.world, &mut desk.scratch);
+        let progress = progress.and_then(|progress| self.go_on(desk, event_loop, token, progress));
+        match progress {
+            Ok(Progress::Complete) => self.complete(desk, event_loop, token),
             Ok(_) => again_if_more(desk, event_loop, token),
             Err(why) => self.connection_lost(desk, event_loop, token, &why),
-        }
-    }
-
-    /// [`Callback::Again`].
-    pub fn again<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
-        if let Some(upstream) = desk.connections.upstream(token) {
-            upstream.again_comes();
-            self.ready(desk, event_loop, token, Readiness::EMPTY);
         }
     }
 
@@ -109,35 +102,35 @@ impl Questions {
     }
 
     /// Goes on in TLS or in the lookup, as far as it has come.
-    fn heard<H: Host>(
+    fn go_on<H: Host>(
         &mut self,
         desk: &mut Desk<H>,
         event_loop: &mut Loop<H>,
         token: Token,
-        heard: Heard,
-    ) -> Result<Heard, String> {
+        progress: Progress,
+    ) -> Result<Progress, String> {
         // A complete answer counts, even if close_notify can no longer be sent.
         let flushed = self.flush(desk, event_loop, token);
-        if heard != Heard::Complete {
+        if progress != Progress::Complete {
             flushed?;
         }
         let Some(upstream) = desk.connections.upstream(token) else {
-            return Ok(Heard::Nothing);
+            return Ok(Progress::NeedMore);
         };
         let Some(number) = upstream.lookup() else {
-            return Ok(heard);
+            return Ok(progress);
         };
-        match (self.state(number), upstream.handshake(), heard) {
+        match (self.state(number), upstream.handshake(), progress) {
             (Some(State::Handshake), Some(handshake), _) => {
                 self.send_request(desk, event_loop, token, number, &handshake)?;
             }
-            (Some(State::Send | State::Head), _, Heard::Head | Heard::Complete) => {
+            (Some(State::Send | State::Head), _, Progress::HeadDone | Progress::Complete) => {
                 let (shared, text) = (&mut desk.shared, format_args!("the head has come"));
                 self.enter(shared, event_loop, number, State::Body, text);
             }
             _ => {}
         }
-        Ok(heard)
+        Ok(progress)
     }
 
     /// A response is complete: answers, and keeps the connection if it may.

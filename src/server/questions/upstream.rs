@@ -24,17 +24,6 @@ pub struct Upstream<S, T> {
     idle: Option<Handle>,
 }
 
-/// What a turn with a connection came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Nothing that matters above TLS.
-    Nothing,
-    /// The head of the answer has come.
-    Head,
-    /// The answer is complete.
-    Complete,
-}
-
 impl<S, T: TlsEngine> Upstream<S, T> {
     /// A connection that is being made for a lookup.
     pub fn new(stream: S, token: Token, lookup: u64) -> Upstream<S, T> {
@@ -130,7 +119,7 @@ impl<S, T: TlsEngine> Upstream<S, T> {
         Ok(self.transport.unsent() == 0)
     }
 
-    /// Reads once, and lets TLS and the response take what came. (asyncio: Protocol.data_received
+    /// Reads once, and lets TLS and the response take what came; how far the answer has come. (asyncio: Protocol.data_received
     /// and eof_received.)
     ///
     /// # Errors
@@ -139,9 +128,9 @@ impl<S, T: TlsEngine> Upstream<S, T> {
         &mut self,
         network: &mut N,
         scratch: &mut [u8],
-    ) -> Result<Heard, String> {
+    ) -> Result<Progress, String> {
         let Some(tls) = &mut self.tls else {
-            return Ok(Heard::Nothing);
+            return Ok(Progress::NeedMore);
         };
         let read = self
             .transport
@@ -172,7 +161,7 @@ impl<S, T: TlsEngine> Upstream<S, T> {
             if let Some(end) = ended {
                 let complete = self.response.end_of_stream(end.is_ok());
                 return complete
-                    .map(|()| Heard::Complete)
+                    .map(|()| Progress::Complete)
                     .map_err(|error| match end {
                         Ok(()) => error.to_string(),
                         Err(tls) => format!("{error}; {tls}"),
@@ -181,11 +170,7 @@ impl<S, T: TlsEngine> Upstream<S, T> {
             // Closing the connection sends the alert that tells the other side.
             received.map_err(|error| error.to_string())?;
         }
-        Ok(match progress {
-            Progress::Complete => Heard::Complete,
-            Progress::HeadDone => Heard::Head,
-            Progress::NeedMore => Heard::Nothing,
-        })
+        Ok(progress)
     }
 
     /// True if the answer has begun to come.
