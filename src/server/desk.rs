@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::callback::Loop;
 use super::connections::Connections;
 use super::intent::Intent;
-use super::journal::{Journal, Who};
+use super::journal::{About, Journal};
 use super::neighbour::Neighbour;
 use super::turn::{Answers, News};
 use crate::config::Config;
@@ -19,7 +19,7 @@ use crate::net::{Host, LINE_MAX};
 /// The one buffer that every connection reads into.
 const READ_BUFFER: usize = 64 * 1024;
 
-/// What a part gets beside the loop.
+/// What all parts share.
 pub struct Desk<H: Host> {
     /// Every connection, of whatever part.
     pub connections: Connections<H>,
@@ -30,17 +30,16 @@ pub struct Desk<H: Host> {
     pub shared: Shared,
 }
 
-/// Whom an entry of the journal is about.
-#[derive(Clone, Copy, Debug)]
-pub enum About {
-    /// The server itself.
-    Server,
-    /// A client, or anyone who has not said who it is.
-    Client(Token),
-    /// A neighbour, by its place among this server's, on a connection or between two.
-    Neighbour(Option<Token>, usize),
-    /// Places, by the number of the question.
-    Places(u64),
+/// What a part works on: the desk, open, and the loop.
+pub struct Floor<'a, H: Host> {
+    /// See [`Desk::connections`].
+    pub connections: &'a mut Connections<H>,
+    /// See [`Desk::scratch`].
+    pub scratch: &'a mut [u8],
+    /// See [`Desk::shared`].
+    pub shared: &'a mut Shared,
+    /// The loop.
+    pub event_loop: &'a mut Loop<H>,
 }
 
 /// What stands on the desk.
@@ -80,13 +79,15 @@ impl<H: Host> Desk<H> {
                 course: server.course,
             }
         });
+        let neighbours: Vec<_> = neighbours.collect();
+        let known = neighbours.iter().map(|neighbour| neighbour.name.clone());
         Desk {
             connections: Connections::new(),
             scratch: vec![0; READ_BUFFER],
             shared: Shared {
-                neighbours: neighbours.collect(),
                 replica,
-                journal: Journal::new(config.journal, config.max_log),
+                journal: Journal::new(config.journal, config.max_log, known.collect()),
+                neighbours,
                 answers: Answers::default(),
                 news: News::default(),
                 intents: VecDeque::new(),
@@ -95,6 +96,24 @@ impl<H: Host> Desk<H> {
                 config,
             },
         }
+    }
+
+    /// What parts work on.
+    #[inline]
+    pub fn floor<'a>(&'a mut self, event_loop: &'a mut Loop<H>) -> Floor<'a, H> {
+        Floor {
+            connections: &mut self.connections,
+            scratch: &mut self.scratch,
+            shared: &mut self.shared,
+            event_loop,
+        }
+    }
+}
+
+impl<H: Host> Floor<'_, H> {
+    /// Journals a notice.
+    pub fn notice(&mut self, about: About<'_>, text: fmt::Arguments<'_>) {
+        self.shared.notice(self.event_loop, about, text);
     }
 }
 
@@ -119,55 +138,46 @@ impl Shared {
     pub fn notice<H: Host>(
         &mut self,
         event_loop: &mut Loop<H>,
-        about: About,
+        about: About<'_>,
         text: fmt::Arguments<'_>,
     ) {
         if self.journal.is_enabled() {
             let wall = self.wall_clock(event_loop);
-            let who = who(&self.neighbours, about);
-            self.journal.notice(wall, who, text);
+            self.journal.notice(wall, about, text);
         }
     }
 
     /// Journals a notice of which nobody can say which turn it belongs to.
     pub fn notice_late(&mut self, text: fmt::Arguments<'_>) {
-        self.journal.notice(self.wall.0, Who::Server, text);
+        self.journal.notice(self.wall.0, About::Server, text);
     }
 
     /// Journals bytes that came in.
-    pub fn came<H: Host>(&mut self, event_loop: &mut Loop<H>, about: About, bytes: &[u8]) {
+    pub fn came<H: Host>(&mut self, event_loop: &mut Loop<H>, about: About<'_>, bytes: &[u8]) {
         let wall = self.journal_time(event_loop);
-        self.journal
-            .input(wall, who(&self.neighbours, about), bytes);
+        self.journal.input(wall, about, bytes);
     }
 
     /// Journals bytes that go out.
-    pub fn goes<H: Host>(&mut self, event_loop: &mut Loop<H>, about: About, bytes: &[u8]) {
+    pub fn goes<H: Host>(&mut self, event_loop: &mut Loop<H>, about: About<'_>, bytes: &[u8]) {
         let wall = self.journal_time(event_loop);
-        self.journal
-            .output(wall, who(&self.neighbours, about), bytes);
+        self.journal.output(wall, about, bytes);
     }
 
-    /// Journals an answer that stands among the turn's from `start` to `end`, and how many bytes of
-    /// JSON follow it.
-    pub fn answer_goes<H: Host>(
-        &mut self,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        start: usize,
-        end: usize,
-        places: usize,
-    ) {
+    /// Journals the last answer among the turn's, which begins at `start`: its line, and how many
+    /// bytes of places follow.
+    pub fn answer_goes<H: Host>(&mut self, event_loop: &mut Loop<H>, token: Token, start: usize) {
         if !self.journal.is_enabled() {
             return;
         }
         let wall = self.wall_clock(event_loop);
-        let who = Who::Client(token);
-        self.journal
-            .output(wall, who, &self.answers.out[start..end]);
+        let (about, answer) = (About::Client(token), &self.answers.out[start..]);
+        let end = memchr::memchr(b'\n', answer).unwrap_or(answer.len());
+        self.journal.output(wall, about, &answer[..end]);
+        let places = answer.len() - end - 1;
         if places > 0 {
             let text = format_args!("and {places} bytes of places");
-            self.journal.notice(wall, who, text);
+            self.journal.notice(wall, about, text);
         }
     }
 
@@ -181,16 +191,5 @@ impl Shared {
         if let Some(line) = self.replica.store().line(position) {
             self.news.add(position, line, from);
         }
-    }
-}
-
-/// Whom the journal names.
-fn who(neighbours: &[Neighbour], about: About) -> Who<'_> {
-    match about {
-        About::Server => Who::Server,
-        About::Client(token) => Who::Client(token),
-        About::Neighbour(Some(token), index) => Who::Peer(token, &neighbours[index].name),
-        About::Neighbour(None, index) => Who::NoLink(&neighbours[index].name),
-        About::Places(number) => Who::Places(number),
     }
 }

@@ -5,7 +5,8 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use super::callback::{Callback, Loop};
-use super::desk::{About, Desk};
+use super::desk::{Desk, Floor};
+use super::journal::About;
 use super::limits::{Limit, limit};
 use crate::config::Config;
 use crate::event_loop::{Handle, Token};
@@ -50,16 +51,11 @@ impl<H: Host> Door<H> {
         Ok(())
     }
 
-    /// The listener is readable. False if a queued callback will take what this event tells of.
-    pub fn ready(&mut self) -> bool {
-        self.budget = ACCEPT_BUDGET;
-        !self.accept_queued
-    }
-
-    /// [`Callback::Accept`].
-    pub fn accept_comes(&mut self) {
-        self.accept_queued = false;
-        self.budget = ACCEPT_BUDGET;
+    /// The listener is readable; or this is the queued [`Callback::Accept`], which takes what the
+    /// events before it tell of.
+    pub fn begin(&mut self, queued: bool) {
+        self.accept_queued &= !queued;
+        self.budget = if self.accept_queued { 0 } else { ACCEPT_BUDGET };
     }
 
     /// [`Callback::AcceptRetry`].
@@ -69,42 +65,37 @@ impl<H: Host> Door<H> {
     }
 
     /// The next connection, if one waits, there is room, and this callback has not had its share.
-    pub fn accept(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-    ) -> Option<(H::Stream, SocketAddr)> {
+    pub fn accept(&mut self, floor: &mut Floor<H>) -> Option<(H::Stream, SocketAddr)> {
         loop {
             let listener = self.listener.as_mut()?;
             if self.budget == 0 {
-                self.accept_soon(event_loop);
+                self.accept_soon(floor.event_loop);
                 return None;
             }
             self.budget -= 1;
-            let token = desk.connections.next_token();
-            let text = match accept(&mut event_loop.world, listener, token) {
-                Accepted::Stream(stream, address) => match self.refusal(desk, address) {
+            let token = floor.connections.next_token();
+            let text = match accept(&mut floor.event_loop.world, listener, token) {
+                Accepted::Stream(stream, address) => match self.refusal(floor, address) {
                     None => return Some((stream, address)),
                     Some(why) => {
-                        event_loop.world.close(stream);
+                        floor.event_loop.world.close(stream);
                         format!("refused {address}: {why}")
                     }
                 },
                 Accepted::Nothing => return None,
                 Accepted::Failed(error) => format!("accept failed: {error}"),
                 Accepted::OutOfDescriptors(shed) => {
-                    self.retry_later(event_loop);
+                    self.retry_later(floor.event_loop);
                     format!("refused {}: no descriptor is left", shed?)
                 }
             };
-            let text = format_args!("{text}");
-            desk.shared.notice(event_loop, About::Server, text);
+            floor.notice(About::Server, format_args!("{text}"));
         }
     }
 
     /// Why a connection from there is not taken. If it is, it is counted.
-    fn refusal(&mut self, desk: &Desk<H>, address: SocketAddr) -> Option<String> {
-        let (open, config) = (desk.connections.len(), &desk.shared.config);
+    fn refusal(&mut self, floor: &Floor<H>, address: SocketAddr) -> Option<String> {
+        let (open, config) = (floor.connections.len(), &floor.shared.config);
         if open >= config.max_connections {
             return Some(format!("{open} connections are open"));
         }

@@ -25,23 +25,23 @@ const JOURNAL_FLUSH_ABOVE: usize = JOURNAL_BUFFER_MAX / 4;
 
 /// Whom an entry is about.
 #[derive(Clone, Copy, Debug)]
-pub enum Who<'a> {
+pub enum About<'a> {
     /// The server itself.
     Server,
     /// A client, or anyone who has not said who it is.
     Client(Token),
-    /// A neighbour, on a connection.
-    Peer(Token, &'a str),
+    /// A neighbour, by its place among this server's, on a connection or between two.
+    Neighbour(Option<Token>, usize),
+    /// Several, by their names.
+    Neighbours(&'a str),
     /// Places, by the number of the question.
     Places(u64),
-    /// A neighbour, between connections.
-    NoLink(&'a str),
 }
 
-impl Who<'_> {
+impl About<'_> {
     /// Appends it. By hand: two lines for each IAMAT went through `fmt`, for 300 instructions each.
-    fn write(&self, out: &mut Vec<u8>) {
-        if let Who::Client(token) | Who::Peer(token, _) = self {
+    fn write(&self, names: &[String], out: &mut Vec<u8>) {
+        if let About::Client(token) | About::Neighbour(Some(token), _) = self {
             // As a token prints itself.
             out.push(b'#');
             write_integer(out, token.generation.into());
@@ -49,14 +49,15 @@ impl Who<'_> {
             out.push(b'-');
         }
         let (word, name) = match self {
-            Who::Server => (" server", ""),
-            Who::Client(_) => (" client", ""),
-            Who::Peer(_, name) | Who::NoLink(name) => (" peer ", *name),
-            Who::Places(_) => (" places ", ""),
+            About::Server => (" server", ""),
+            About::Client(_) => (" client", ""),
+            About::Neighbour(_, index) => (" peer ", names[*index].as_str()),
+            About::Neighbours(names) => (" peer ", *names),
+            About::Places(_) => (" places ", ""),
         };
         out.extend_from_slice(word.as_bytes());
         out.extend_from_slice(name.as_bytes());
-        if let Who::Places(number) = self {
+        if let About::Places(number) = self {
             write_integer(out, *number);
         }
     }
@@ -65,6 +66,8 @@ impl Who<'_> {
 /// The journal's buffer and its books.
 pub struct Journal {
     enabled: bool,
+    /// The neighbours' names.
+    names: Vec<String>,
     buffer: Buffer,
     line: Vec<u8>,
     /// The second whose text stands in `stamp`.
@@ -77,10 +80,11 @@ pub struct Journal {
 
 impl Journal {
     /// An empty journal; `enabled` false: it ignores everything. It stops growing at `max_bytes`
-    /// (0: never).
-    pub fn new(enabled: bool, max_bytes: u64) -> Journal {
+    /// (0: never). It knows neighbours by these names.
+    pub fn new(enabled: bool, max_bytes: u64, names: Vec<String>) -> Journal {
         Journal {
             enabled,
+            names,
             buffer: Buffer::default(),
             line: Vec::new(),
             second: u64::MAX,
@@ -122,37 +126,33 @@ impl Journal {
     }
 
     /// What bounds a journal.
+    #[rustfmt::skip]
     pub fn limits(config: &Config) -> Vec<Limit> {
         let (file, dropped) = (config.max_log, "lines are dropped and counted");
         vec![
-            limit!(
-                JOURNAL_BUFFER_MAX,
-                "a journal that is not written",
-                "bytes",
-                dropped
-            ),
+            limit!(JOURNAL_BUFFER_MAX, "a journal that is not written", "bytes", dropped),
             Limit::of("", "a journal's file", file, "bytes", dropped).option("max-log"),
         ]
     }
 
     /// A line that came in.
-    pub fn input(&mut self, wall: Duration, who: Who<'_>, bytes: &[u8]) {
-        self.entry(wall, who, b" < ", bytes);
+    pub fn input(&mut self, wall: Duration, about: About<'_>, bytes: &[u8]) {
+        self.entry(wall, about, b" < ", bytes);
     }
 
     /// A line that goes out.
-    pub fn output(&mut self, wall: Duration, who: Who<'_>, bytes: &[u8]) {
-        self.entry(wall, who, b" > ", bytes);
+    pub fn output(&mut self, wall: Duration, about: About<'_>, bytes: &[u8]) {
+        self.entry(wall, about, b" > ", bytes);
     }
 
     /// Something happened.
-    pub fn notice(&mut self, wall: Duration, who: Who<'_>, text: fmt::Arguments<'_>) {
+    pub fn notice(&mut self, wall: Duration, about: About<'_>, text: fmt::Arguments<'_>) {
         if self.enabled {
-            self.entry(wall, who, b" * ", text.to_string().as_bytes());
+            self.entry(wall, about, b" * ", text.to_string().as_bytes());
         }
     }
 
-    fn entry(&mut self, wall: Duration, who: Who<'_>, direction: &[u8], bytes: &[u8]) {
+    fn entry(&mut self, wall: Duration, about: About<'_>, direction: &[u8], bytes: &[u8]) {
         if !self.enabled {
             return;
         }
@@ -165,12 +165,12 @@ impl Journal {
         if self.dropped > 0 {
             let notice = format!("{} lines were dropped", self.dropped);
             self.dropped = 0;
-            self.format(wall, Who::Server, b" * ", notice.as_bytes());
+            self.format(wall, About::Server, b" * ", notice.as_bytes());
         }
-        self.format(wall, who, direction, bytes);
+        self.format(wall, about, direction, bytes);
     }
 
-    fn format(&mut self, wall: Duration, who: Who<'_>, direction: &[u8], bytes: &[u8]) {
+    fn format(&mut self, wall: Duration, about: About<'_>, direction: &[u8], bytes: &[u8]) {
         if self.second != wall.as_secs() {
             self.second = wall.as_secs();
             self.stamp.clear();
@@ -180,7 +180,7 @@ impl Journal {
         self.line.extend_from_slice(&self.stamp);
         write_padded(&mut self.line, u64::from(wall.subsec_micros()), 6);
         self.line.extend_from_slice(b"Z ");
-        who.write(&mut self.line);
+        about.write(&self.names, &mut self.line);
         self.line.extend_from_slice(direction);
         escape(&mut self.line, bytes);
         self.line.push(b'\n');
@@ -296,16 +296,16 @@ mod tests {
 
     #[test]
     fn lines_beyond_the_buffer_are_dropped_and_counted() {
-        let mut journal = Journal::new(true, 0);
+        let mut journal = Journal::new(true, 0, Vec::new());
         let line = vec![b'x'; 1000];
         for _ in 0..JOURNAL_BUFFER_MAX / 500 {
-            journal.input(Duration::ZERO, Who::Server, &line);
+            journal.input(Duration::ZERO, About::Server, &line);
         }
         assert!(journal.buffer.len() <= JOURNAL_BUFFER_MAX + 100);
         let dropped = journal.dropped();
         assert!(dropped > 900, "{dropped}");
         journal.buffer.consume(JOURNAL_BUFFER_MAX);
-        journal.input(Duration::ZERO, Who::Server, b"again");
+        journal.input(Duration::ZERO, About::Server, b"again");
         let text = String::from_utf8_lossy(journal.buffer.as_slice()).into_owned();
         assert!(
             text.contains(&format!("* {dropped} lines were dropped\n")),

@@ -39,12 +39,6 @@ impl Amount for u64 {
     }
 }
 
-impl Amount for u32 {
-    fn amount(self, unit: &'static str) -> (u64, &'static str) {
-        (self.into(), unit)
-    }
-}
-
 impl Amount for Duration {
     fn amount(self, _: &'static str) -> (u64, &'static str) {
         match self.subsec_millis() {

@@ -30,7 +30,7 @@ pub use clients::{
     CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX,
     PEER_LINES_A_TURN, TOO_LONG_ECHO, UNSENT_HIGH, UNSENT_LOW,
 };
-pub use journal::{JOURNAL_BUFFER_MAX, Journal, Who};
+pub use journal::{About, JOURNAL_BUFFER_MAX, Journal};
 pub use limits::Limit;
 pub use links::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM};

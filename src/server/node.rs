@@ -4,7 +4,8 @@ use std::error::Error;
 use std::io;
 
 use super::callback::{Callback, Loop};
-use super::desk::{About, Desk};
+use super::desk::Desk;
+use super::journal::About;
 use super::parts::{Parts, STOP_DEADLINE};
 use crate::config::Config;
 use crate::event_loop::{Application, Context, Observation};
@@ -42,18 +43,16 @@ impl<H: Host> Node<H> {
     /// # Errors
     /// The listener's address cannot be had; or the snapshot cannot be read.
     pub fn start(&mut self, event_loop: &mut Loop<H>) -> io::Result<()> {
-        let Node { desk, parts, .. } = self;
-        parts.open(desk, event_loop)?;
-        let shared = &mut desk.shared;
-        let size = event_loop.world.journal_size();
-        shared.journal.opened(size);
-        let address = shared.config.roster.servers[shared.config.me].address;
-        let text = format_args!("listens on {address}");
-        shared.notice(event_loop, About::Server, text);
-        for warning in shared.config.warnings() {
-            shared.notice(event_loop, About::Server, format_args!("{warning}"));
+        let floor = &mut self.desk.floor(event_loop);
+        self.parts.open(floor)?;
+        let size = floor.event_loop.world.journal_size();
+        floor.shared.journal.opened(size);
+        let address = floor.shared.config.roster.servers[floor.shared.config.me].address;
+        floor.notice(About::Server, format_args!("listens on {address}"));
+        for warning in floor.shared.config.warnings() {
+            floor.notice(About::Server, format_args!("{warning}"));
         }
-        parts.dial(desk, event_loop);
+        self.parts.dial(floor);
         Ok(())
     }
 
@@ -95,31 +94,30 @@ impl<H: Host> Node<H> {
 
     /// Opens anew what others may have changed: the journal, and the certificates.
     fn hang_up(&mut self, event_loop: &mut Loop<H>) {
-        let shared = &mut self.desk.shared;
-        let reopened = match event_loop.world.reopen_journal() {
+        let floor = &mut self.desk.floor(event_loop);
+        let reopened = match floor.event_loop.world.reopen_journal() {
             Ok(()) => {
-                let size = event_loop.world.journal_size();
-                shared.journal.opened(size);
+                let size = floor.event_loop.world.journal_size();
+                floor.shared.journal.opened(size);
                 String::from("the journal was reopened")
             }
             Err(error) => format!("the journal could not be reopened: {error}"),
         };
-        shared.notice(event_loop, About::Server, format_args!("{reopened}"));
-        let reloaded = match event_loop.world.reload_identity() {
+        floor.notice(About::Server, format_args!("{reopened}"));
+        let reloaded = match floor.event_loop.world.reload_identity() {
             Ok(false) => return,
             Ok(true) => String::from("the certificates were read again"),
             Err(why) => format!("the certificates stay as they were: {why}"),
         };
-        shared.notice(event_loop, About::Server, format_args!("{reloaded}"));
+        floor.notice(About::Server, format_args!("{reloaded}"));
     }
 
     /// Stops accepting, sends everybody what they are owed, ends the loop. (asyncio: Runner.close.)
     fn begin_to_stop(&mut self, event_loop: &mut Loop<H>, number: i32) {
-        let shared = &mut self.desk.shared;
-        shared.stopping = true;
-        let text = format_args!("stopping on signal {number}");
-        shared.notice(event_loop, About::Server, text);
-        self.parts.stop(&mut self.desk, event_loop);
+        let floor = &mut self.desk.floor(event_loop);
+        floor.shared.stopping = true;
+        floor.notice(About::Server, format_args!("stopping on signal {number}"));
+        self.parts.stop(floor);
         event_loop.call_later(STOP_DEADLINE, Callback::StopDeadline);
     }
 }
@@ -131,13 +129,13 @@ impl<H: Host> Application<H> for Node<H> {
         match callback {
             Callback::Signal(number) => self.signal(event_loop, number),
             Callback::StopDeadline => {
-                self.parts.give_up(&mut self.desk, event_loop);
+                self.parts.give_up(&mut self.desk.floor(event_loop));
                 event_loop.stop();
             }
-            callback => self.parts.call(&mut self.desk, event_loop, callback),
+            callback => self.parts.call(&mut self.desk.floor(event_loop), callback),
         }
         let Node { desk, parts, .. } = self;
-        parts.carry_on(desk, event_loop);
+        parts.carry_on(&mut desk.floor(event_loop));
         parts.check_invariants(desk);
         if desk.shared.journal.is_filling() {
             desk.shared.journal.flush(&mut event_loop.world);
@@ -147,10 +145,11 @@ impl<H: Host> Application<H> for Node<H> {
 
     fn before_poll(&mut self, event_loop: &mut Loop<H>) {
         let Node { desk, parts, .. } = self;
-        parts.flush(desk, event_loop);
+        let mut floor = desk.floor(event_loop);
+        parts.flush(&mut floor);
         // Closing a connection may have freed what others wait for.
-        parts.carry_on(desk, event_loop);
-        parts.before_poll(desk, event_loop);
+        parts.carry_on(&mut floor);
+        parts.before_poll(&mut floor);
         parts.check_invariants(desk);
         if desk.shared.stopping && parts.are_done(desk) {
             event_loop.stop();

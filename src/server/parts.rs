@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::callback::{Callback, Loop, Part};
 use super::clients::Clients;
 use super::connections::Connection;
-use super::desk::{Desk, Shared};
+use super::desk::{Desk, Floor, Shared};
 use super::door::{Door, LISTENER};
 use super::intent::Intent;
 use super::links::Links;
@@ -49,13 +49,13 @@ impl<H: Host> Parts<H> {
     ///
     /// # Errors
     /// The snapshot cannot be read; the address cannot be had.
-    pub fn open(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) -> io::Result<()> {
+    pub fn open(&mut self, floor: &mut Floor<H>) -> io::Result<()> {
         if let Some(snapshots) = &mut self.snapshots {
-            snapshots.restore(&mut desk.shared, event_loop)?;
+            snapshots.restore(floor)?;
         }
-        let config = &desk.shared.config;
+        let config = &floor.shared.config;
         let address = config.roster.servers[config.me].address;
-        self.door.start(event_loop, address)
+        self.door.start(floor.event_loop, address)
     }
 
     /// What the operator should know about the snapshot that was restored.
@@ -64,42 +64,39 @@ impl<H: Host> Parts<H> {
     }
 
     /// Dials every neighbour.
-    pub fn dial(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
-        self.links.start(desk, event_loop);
+    pub fn dial(&mut self, floor: &mut Floor<H>) {
+        self.links.start(floor);
     }
 
     /// Gives a callback to whom it concerns.
-    pub fn call(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, callback: Callback) {
+    pub fn call(&mut self, floor: &mut Floor<H>, callback: Callback) {
         match callback {
-            Callback::Ready(token, readiness) => self.ready(desk, event_loop, token, readiness),
+            Callback::Ready(token, readiness) => self.ready(floor, token, readiness),
             Callback::Again(token) => {
-                if let Some(connection) = desk.connections.get_mut(token) {
+                if let Some(connection) = floor.connections.get_mut(token) {
                     connection.again_comes();
-                    self.ready(desk, event_loop, token, Readiness::EMPTY);
+                    self.ready(floor, token, Readiness::EMPTY);
                 }
             }
-            Callback::Accept => {
-                self.door.accept_comes();
-                self.accept(desk, event_loop);
-            }
-            Callback::AcceptRetry => self.door.retry(event_loop),
-            Callback::Deadline(token) => self.clients.deadline(desk, event_loop, token),
-            Callback::Redial(index) => self.links.dial(desk, event_loop, index),
+            Callback::Accept => self.accept(floor, true),
+            Callback::AcceptRetry => self.door.retry(floor.event_loop),
+            Callback::Deadline(token) => self.clients.deadline(floor, token),
+            Callback::Redial(index) => self.links.dial(floor, index),
             Callback::ConnectDeadline(token) => {
                 let why = "the connect took too long";
-                self.links.connection_lost(desk, event_loop, token, why);
+                self.links.connection_lost(floor, token, why);
             }
-            Callback::Dump(token) => self.links.dump(desk, event_loop, token),
+            Callback::Dump(token) => self.links.dump(floor, token),
             Callback::Snapshot => {
                 if let Some(snapshots) = &mut self.snapshots {
-                    snapshots.walk(&mut desk.shared, event_loop);
+                    snapshots.walk(floor);
                 }
             }
-            Callback::Done(part, number) => self.done(desk, event_loop, part, number),
+            Callback::Done(part, number) => self.done(floor, part, number),
             Callback::StartLookups
             | Callback::LookupDeadline(_)
             | Callback::NextAddress(_)
-            | Callback::UpstreamIdle(_) => self.question(desk, event_loop, callback),
+            | Callback::UpstreamIdle(_) => self.question(floor, callback),
             // The node's own.
             Callback::Signal(_) | Callback::StopDeadline => {}
         }
@@ -107,36 +104,22 @@ impl<H: Host> Parts<H> {
 
     /// The poll told something of a socket; or nothing, and there is more to read.
     #[inline]
-    fn ready(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        readiness: Readiness,
-    ) {
+    fn ready(&mut self, floor: &mut Floor<H>, token: Token, readiness: Readiness) {
         if token == LISTENER {
-            // A callback that is queued already will take what this event tells of.
-            if self.door.ready() {
-                self.accept(desk, event_loop);
-            }
-            return;
+            return self.accept(floor, false);
         }
-        let Desk {
-            connections,
-            scratch,
-            shared,
-        } = desk;
-        match connections.get_mut(token) {
+        match floor.connections.get_mut(token) {
             Some(Connection::Inbound(inbound)) => {
                 // The one look at the slab that a client's lines cost; its answers cost another.
-                let clients = &mut self.clients;
+                let (clients, scratch) = (&mut self.clients, &mut *floor.scratch);
+                let (shared, event_loop) = (&mut *floor.shared, &mut *floor.event_loop);
                 let served = clients.serve(inbound, scratch, shared, event_loop, readiness);
-                clients.lost_if(desk, event_loop, token, served);
+                clients.lost_if(floor, token, served);
             }
-            Some(Connection::Link(_)) => self.links.ready(desk, event_loop, token, readiness),
+            Some(Connection::Link(_)) => self.links.ready(floor, token, readiness),
             Some(Connection::Upstream(_)) => {
                 if let Some(questions) = &mut self.questions {
-                    questions.ready(desk, event_loop, token, readiness);
+                    questions.ready(floor, token, readiness);
                 }
             }
             // It was closed earlier in this turn.
@@ -144,38 +127,38 @@ impl<H: Host> Parts<H> {
         }
     }
 
-    fn accept(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
-        while let Some((stream, address)) = self.door.accept(desk, event_loop) {
-            let clients = &mut self.clients;
-            clients.connection_made(desk, event_loop, stream, address);
+    fn accept(&mut self, floor: &mut Floor<H>, queued: bool) {
+        self.door.begin(queued);
+        while let Some((stream, address)) = self.door.accept(floor) {
+            self.clients.connection_made(floor, stream, address);
             // One that has ended already makes room for the next.
-            self.carry_on(desk, event_loop);
+            self.carry_on(floor);
         }
     }
 
-    fn question(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, callback: Callback) {
+    fn question(&mut self, floor: &mut Floor<H>, callback: Callback) {
         let Some(questions) = &mut self.questions else {
             return;
         };
         match callback {
-            Callback::LookupDeadline(number) => questions.deadline(desk, event_loop, number),
-            Callback::NextAddress(number) => questions.try_next_address(desk, event_loop, number),
-            Callback::UpstreamIdle(token) => questions.idle_for_long(desk, event_loop, token),
-            _ => questions.start_queued(desk, event_loop),
+            Callback::LookupDeadline(number) => questions.deadline(floor, number),
+            Callback::NextAddress(number) => questions.try_next_address(floor, number),
+            Callback::UpstreamIdle(token) => questions.idle_for_long(floor, token),
+            _ => questions.start_queued(floor),
         }
     }
 
     /// A job of the world is done.
-    fn done(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, part: Part, number: u64) {
+    fn done(&mut self, floor: &mut Floor<H>, part: Part, number: u64) {
         match part {
             Part::Questions => {
                 if let Some(questions) = &mut self.questions {
-                    questions.done(desk, event_loop, number);
+                    questions.done(floor, number);
                 }
             }
             Part::Snapshots => {
                 if let Some(snapshots) = &mut self.snapshots {
-                    snapshots.done(&mut desk.shared, event_loop);
+                    snapshots.done(floor);
                 }
             }
         }
@@ -183,61 +166,61 @@ impl<H: Host> Parts<H> {
 
     /// Sends what becomes too much to gather, and carries on what parts want of each other.
     #[inline]
-    pub fn carry_on(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
-        self.flush_if_full(desk, event_loop);
-        if !desk.shared.intents.is_empty() {
-            self.carry_on_all(desk, event_loop);
+    pub fn carry_on(&mut self, floor: &mut Floor<H>) {
+        self.flush_if_full(floor);
+        if !floor.shared.intents.is_empty() {
+            self.carry_on_all(floor);
         }
     }
 
     #[cold]
-    fn carry_on_all(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
-        while let Some(intent) = desk.shared.intents.pop_front() {
+    fn carry_on_all(&mut self, floor: &mut Floor<H>) {
+        while let Some(intent) = floor.shared.intents.pop_front() {
             match intent {
                 Intent::Ask(waiter, inquiry) => {
                     if let Some(questions) = &mut self.questions {
-                        questions.ask(desk, event_loop, waiter, inquiry);
+                        questions.ask(floor, waiter, inquiry);
                     }
                 }
                 Intent::Answer(waiter, json) => {
-                    self.clients.answer(desk, event_loop, &waiter, &json);
+                    self.clients.answer(floor, &waiter, &json);
                 }
-                Intent::Greeted(index) => self.links.greeted(desk, event_loop, index),
-                Intent::Freed(address) => self.door.freed(event_loop, address),
+                Intent::Greeted(index) => self.links.greeted(floor, index),
+                Intent::Freed(address) => self.door.freed(floor.event_loop, address),
             }
-            self.flush_if_full(desk, event_loop);
+            self.flush_if_full(floor);
         }
     }
 
     #[inline]
-    fn flush_if_full(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
-        let Shared { answers, news, .. } = &desk.shared;
+    fn flush_if_full(&mut self, floor: &mut Floor<H>) {
+        let Shared { answers, news, .. } = &floor.shared;
         if answers.is_full() || news.is_full() {
-            self.flush(desk, event_loop);
+            self.flush(floor);
         }
     }
 
     /// Sends what the turn produced: neighbours first, so that the far side knows an update before
     /// the client has its answer; then clients.
     #[inline]
-    pub fn flush(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
-        self.links.flush(desk, event_loop);
-        let answers = desk.shared.answers.take();
+    pub fn flush(&mut self, floor: &mut Floor<H>) {
+        self.links.flush(floor);
+        let answers = floor.shared.answers.take();
         for (token, answers) in answers.touched() {
-            self.clients.settle(desk, event_loop, token, answers);
+            self.clients.settle(floor, token, answers);
         }
-        desk.shared.answers.reuse(answers);
+        floor.shared.answers.reuse(answers);
     }
 
     /// Behind the flush: what else a turn brings with it.
-    pub fn before_poll(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+    pub fn before_poll(&mut self, floor: &mut Floor<H>) {
         if let Some(snapshots) = &mut self.snapshots {
-            snapshots.before_poll(&desk.shared, event_loop);
+            snapshots.before_poll(floor);
         }
     }
 
     /// The server stops: nobody else comes in, and everybody gets what they are owed.
-    pub fn stop(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+    pub fn stop(&mut self, floor: &mut Floor<H>) {
         let Parts {
             door,
             clients,
@@ -246,18 +229,18 @@ impl<H: Host> Parts<H> {
             questions: _,
             snapshots,
         } = self;
-        door.stop(event_loop);
-        clients.stop(desk);
-        links.stop(desk, event_loop);
+        door.stop(floor.event_loop);
+        clients.stop(floor);
+        links.stop(floor);
         if let Some(snapshots) = snapshots {
-            snapshots.stop(&desk.shared, event_loop);
+            snapshots.stop(floor);
         }
     }
 
     /// Stopping took too long: nobody is left without an answer.
-    pub fn give_up(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+    pub fn give_up(&mut self, floor: &mut Floor<H>) {
         if let Some(questions) = &mut self.questions {
-            questions.fail_all(desk, event_loop);
+            questions.fail_all(floor);
         }
     }
 
@@ -326,15 +309,16 @@ impl<H: Host> Parts<H> {
         let store = shared.replica.store();
         let (bytes, bytes_max) = store.bytes();
         let most = shared.config.max_connections;
-        let records = (store.len(), store.records_max());
+        let (records, records_max) = (store.len(), store.records_max());
+        let clients = (
+            "clients in the table",
+            records,
+            records_max,
+            "--max-records",
+        );
         let mut rows = vec![
             ("connections", connections.len(), most, "--max-connections"),
-            (
-                "clients in the table",
-                records.0,
-                records.1,
-                "--max-records",
-            ),
+            clients,
             ("bytes in the table", bytes, bytes_max, ""),
         ];
         let others = [self.links.usage(desk), shared.journal.usage()];

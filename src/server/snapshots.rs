@@ -12,8 +12,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::callback::{Callback, Loop, Part};
-use super::desk::{About, Shared};
+use super::callback::{Callback, Part};
+use super::desk::Floor;
+use super::journal::About;
 use super::limits::{Limit, limit};
 use crate::config::Config;
 use crate::event_loop::Handle;
@@ -94,12 +95,8 @@ impl Snapshots {
     ///
     /// # Errors
     /// The file cannot be read. A damaged one is no error: what is whole in it counts.
-    pub fn restore<H: Host>(
-        &mut self,
-        shared: &mut Shared,
-        event_loop: &mut Loop<H>,
-    ) -> io::Result<()> {
-        let loaded = event_loop.world.load_snapshot();
+    pub fn restore<H: Host>(&mut self, floor: &mut Floor<H>) -> io::Result<()> {
+        let loaded = floor.event_loop.world.load_snapshot();
         let bytes = loaded.map_err(|error| {
             let text = format!("the snapshot cannot be read: {error}");
             io::Error::new(io::ErrorKind::InvalidData, text)
@@ -108,7 +105,7 @@ impl Snapshots {
         let (mut taken, mut left) = (0_u64, 0_u64);
         for line in reader.by_ref() {
             match Command::parse(&line[..line.len() - 1]) {
-                Some(Command::At(at)) if shared.replica.at(&at) != Heard::Full => taken += 1,
+                Some(Command::At(at)) if floor.shared.replica.at(&at) != Heard::Full => taken += 1,
                 _ => left += 1,
             }
         }
@@ -122,38 +119,38 @@ impl Snapshots {
             self.restored.push(text);
         }
         for text in &self.restored {
-            shared.notice(event_loop, About::Server, format_args!("{text}"));
+            floor.notice(About::Server, format_args!("{text}"));
         }
         let text = format_args!("{taken} records were restored from the snapshot");
-        shared.notice(event_loop, About::Server, text);
-        self.saved = shared.replica.store().kept();
+        floor.notice(About::Server, text);
+        self.saved = floor.shared.replica.store().kept();
         Ok(())
     }
 
     /// The end of a turn: a table that changed is due.
-    pub fn before_poll<H: Host>(&mut self, shared: &Shared, event_loop: &mut Loop<H>) {
-        if self.is_idle() && self.saved != shared.replica.store().kept() {
-            let delay = match shared.stopping {
+    pub fn before_poll<H: Host>(&mut self, floor: &mut Floor<H>) {
+        if self.is_idle() && self.saved != floor.shared.replica.store().kept() {
+            let delay = match floor.shared.stopping {
                 true => Duration::ZERO,
                 false => self.every,
             };
-            let timer = event_loop.call_later(delay, Callback::Snapshot);
+            let timer = floor.event_loop.call_later(delay, Callback::Snapshot);
             self.state = State::Due(timer);
         }
     }
 
     /// The server stops: what is due is due now.
-    pub fn stop<H: Host>(&mut self, shared: &Shared, event_loop: &mut Loop<H>) {
+    pub fn stop<H: Host>(&mut self, floor: &mut Floor<H>) {
         if let State::Due(timer) = self.state {
-            event_loop.cancel(timer);
+            floor.event_loop.cancel(timer);
             self.state = State::Idle;
         }
-        self.before_poll(shared, event_loop);
+        self.before_poll(floor);
     }
 
     /// [`Callback::Snapshot`]: begins a walk, or goes on with it.
-    pub fn walk<H: Host>(&mut self, shared: &mut Shared, event_loop: &mut Loop<H>) {
-        let store = shared.replica.store();
+    pub fn walk<H: Host>(&mut self, floor: &mut Floor<H>) {
+        let store = floor.shared.replica.store();
         if let State::Due(_) = self.state {
             let mut piece = Vec::with_capacity(SNAPSHOT_PIECE);
             let writer = Some(SnapshotWriter::begin(&mut piece));
@@ -186,46 +183,43 @@ impl Snapshots {
             *next += 1;
         }
         let given = match piece.is_empty() {
-            true => event_loop.world.end_snapshot(Part::Snapshots.job(0)),
-            false => event_loop.world.write_snapshot(piece),
+            true => floor.event_loop.world.end_snapshot(Part::Snapshots.job(0)),
+            false => floor.event_loop.world.write_snapshot(piece),
         };
         match given {
             Ok(()) if piece.is_empty() => self.state = State::Ending,
             Ok(()) => {
                 piece.clear();
-                event_loop.call_soon(Callback::Snapshot);
+                floor.event_loop.call_soon(Callback::Snapshot);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                event_loop.call_later(SNAPSHOT_RETRY, Callback::Snapshot);
+                floor
+                    .event_loop
+                    .call_later(SNAPSHOT_RETRY, Callback::Snapshot);
             }
-            Err(error) => self.ended(shared, event_loop, Err(error.to_string())),
+            Err(error) => self.ended(floor, Err(error.to_string())),
         }
     }
 
     /// The writer is through.
-    pub fn done<H: Host>(&mut self, shared: &mut Shared, event_loop: &mut Loop<H>) {
-        let outcome = event_loop.world.snapshot_written();
-        self.ended(shared, event_loop, outcome);
+    pub fn done<H: Host>(&mut self, floor: &mut Floor<H>) {
+        let outcome = floor.event_loop.world.snapshot_written();
+        self.ended(floor, outcome);
     }
 
-    fn ended<H: Host>(
-        &mut self,
-        shared: &mut Shared,
-        event_loop: &mut Loop<H>,
-        outcome: Result<u64, String>,
-    ) {
+    fn ended<H: Host>(&mut self, floor: &mut Floor<H>, outcome: Result<u64, String>) {
         self.state = State::Idle;
-        match (&outcome, shared.stopping) {
+        match (&outcome, floor.shared.stopping) {
             (Ok(_), _) => self.saved = self.saving,
             // There is no time for a second attempt.
-            (Err(_), true) => self.saved = shared.replica.store().kept(),
+            (Err(_), true) => self.saved = floor.shared.replica.store().kept(),
             (Err(_), false) => {}
         }
         let text = match &outcome {
             Ok(bytes) => format!("a snapshot of {bytes} bytes is safe"),
             Err(why) => format!("no snapshot, the one before still stands: {why}"),
         };
-        shared.notice(event_loop, About::Server, format_args!("{text}"));
+        floor.notice(About::Server, format_args!("{text}"));
         self.last = Some(outcome);
     }
 

@@ -314,14 +314,14 @@ fn walk(name: &str, address: SocketAddr, updates: usize) -> Vec<(String, String)
 /// From Clark to Bailey it is two hops, and no two servers are farther apart.
 ///
 /// Nobody can promise it when something else has the processors: the servers in
-/// between have to run. So a round that was disturbed may be repeated.
+/// between have to run. So a round that was disturbed may be repeated, for some ten seconds.
 #[test]
 fn the_farthest_server_nearly_always_knows_when_the_client_asks() {
     let _alone = alone();
     let herd = Herd::start();
     let mut phone = herd.client("Clark");
     let mut rounds = Vec::new();
-    while rounds.len() < 5 && rounds.last().is_none_or(|found| *found < 190) {
+    while rounds.len() < 50 && rounds.last().is_none_or(|found| *found < 190) {
         let at_once = |_: &usize| {
             let at = phone.ask(iamat("walker"));
             herd.holds("Bailey", "walker") == Some(at)

@@ -92,7 +92,7 @@ const PATCHES: [Patch; 19] = [
     Patch {
         name: "14 a greeting has us dial at once",
         file: "src/server/links/part.rs",
-        from: "if !desk.shared.stopping {\n            self.slots[index].backoff.reset();",
+        from: "if !floor.shared.stopping {\n            self.slots[index].backoff.reset();",
         to: "if false {\n            self.slots[index].backoff.reset();",
         test: &[
             "--test",
@@ -156,7 +156,7 @@ const PATCHES: [Patch; 19] = [
     Patch {
         name: "a link that knows its connection is gone",
         file: "src/server/links/part.rs",
-        from: "self.dial_later(shared, event_loop, index, why);\n    }\n\n    fn",
+        from: "self.dial_later(floor, index, why);\n    }\n\n    fn",
         to: "let _ = why;\n    }\n\n    fn",
         test: &["--test", "simulator", "all_tables_agree_after_every_storm"],
         says: "and there is no such connection of its",

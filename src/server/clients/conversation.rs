@@ -7,8 +7,9 @@ use crate::herd::{At, Command, Heard, Question, Report, Taken};
 use crate::net::{Host, Next, next_line};
 use crate::places;
 use crate::server::callback::Loop;
-use crate::server::desk::{About, Shared};
+use crate::server::desk::Shared;
 use crate::server::intent::{Inquiry, Intent, Waiter};
+use crate::server::journal::About;
 
 /// Lines of one client that one turn answers; the rest wait behind everybody else's.
 pub const CLIENT_LINES_A_TURN: usize = 20;
@@ -109,9 +110,7 @@ impl<H: Host> Conversation<'_, H> {
                 return false;
             }
         }
-        let end = shared.answers.out.len() - 1;
-        let token = self.inbound.token();
-        shared.answer_goes(self.event_loop, token, start, end, 0);
+        shared.answer_goes(self.event_loop, self.inbound.token(), start);
         true
     }
 
@@ -143,16 +142,10 @@ impl<H: Host> Conversation<'_, H> {
         let start = out.len();
         out.extend_from_slice(line);
         let body = out.len();
-        places::gazetteer::nearby(
-            latitude,
-            longitude,
-            f64::from(question.radius_metres),
-            usize::from(bound),
-            out,
-        );
+        let (radius, bound) = (f64::from(question.radius_metres), usize::from(bound));
+        places::gazetteer::nearby(latitude, longitude, radius, bound, out);
         places::frame(out, body);
-        let places = out.len() - body;
-        shared.answer_goes(self.event_loop, token, start, body - 1, places);
+        shared.answer_goes(self.event_loop, token, start);
         true
     }
 
@@ -209,9 +202,8 @@ impl<H: Host> Conversation<'_, H> {
         out.extend_from_slice(b"? ");
         out.extend_from_slice(line);
         out.push(b'\n');
-        let (token, end) = (self.inbound.token(), out.len() - 1);
-        self.shared
-            .answer_goes(self.event_loop, token, start, end, 0);
+        let token = self.inbound.token();
+        self.shared.answer_goes(self.event_loop, token, start);
     }
 
     /// True if an ungreeted connection may be that of a course server: one is our neighbour, and
@@ -231,7 +223,7 @@ impl<H: Host> Conversation<'_, H> {
 }
 
 /// An accepted connection, for the journal.
-pub fn about<S>(inbound: &Inbound<S>) -> About {
+pub fn about<S>(inbound: &Inbound<S>) -> About<'static> {
     match inbound.role() {
         Role::Client => About::Client(inbound.token()),
         Role::Neighbour(index) => About::Neighbour(Some(inbound.token()), index),

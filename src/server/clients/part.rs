@@ -16,8 +16,9 @@ use crate::net::{Host, LINE_MAX};
 use crate::places::frame;
 use crate::server::callback::{Callback, Loop};
 use crate::server::connections::Connection;
-use crate::server::desk::{About, Desk, Shared};
+use crate::server::desk::{Floor, Shared};
 use crate::server::intent::{Intent, Waiter};
+use crate::server::journal::About;
 use crate::server::limits::{Limit, limit};
 
 /// A standing trouble is journalled this often.
@@ -35,35 +36,25 @@ impl Clients {
     /// of the socket. (asyncio: Protocol.connection_made.)
     pub fn connection_made<H: Host>(
         &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
+        floor: &mut Floor<H>,
         stream: H::Stream,
         address: SocketAddr,
     ) {
-        let Desk {
-            connections,
-            scratch,
-            shared,
-        } = desk;
-        let token = connections.next_token();
+        let token = floor.connections.next_token();
         let mut inbound = Inbound::new(stream, address, token);
         let text = format_args!("connected from {address}");
-        shared.notice(event_loop, About::Client(token), text);
-        let served = self.serve(&mut inbound, scratch, shared, event_loop, Readiness::EMPTY);
-        connections.insert(Connection::Inbound(inbound));
-        self.lost_if(desk, event_loop, token, served);
+        floor.notice(About::Client(token), text);
+        let (shared, event_loop) = (&mut *floor.shared, &mut *floor.event_loop);
+        let told = Readiness::EMPTY;
+        let served = self.serve(&mut inbound, floor.scratch, shared, event_loop, told);
+        floor.connections.insert(Connection::Inbound(inbound));
+        self.lost_if(floor, token, served);
     }
 
     /// Closes a connection that has failed.
-    pub fn lost_if<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        served: io::Result<()>,
-    ) {
+    pub fn lost_if<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, served: io::Result<()>) {
         if let Err(error) = served {
-            self.connection_lost(desk, event_loop, token, &error.to_string());
+            self.connection_lost(floor, token, &error.to_string());
         }
     }
 
@@ -116,83 +107,65 @@ impl Clients {
 
     /// The end of a turn for one connection: sends its answers, and sees what is next.
     #[inline]
-    pub fn settle<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        answers: &[u8],
-    ) {
-        let config = &desk.shared.config;
-        let Some(inbound) = desk.connections.inbound(token) else {
+    pub fn settle<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, answers: &[u8]) {
+        let config = &floor.shared.config;
+        let Some(inbound) = floor.connections.inbound(token) else {
             return;
         };
-        match inbound.advance(&mut event_loop.world, answers) {
+        match inbound.advance(&mut floor.event_loop.world, answers) {
             Ok(false) => {}
-            Ok(true) => return self.connection_lost(desk, event_loop, token, "it ended"),
+            Ok(true) => return self.connection_lost(floor, token, "it ended"),
             Err(error) => {
-                return self.connection_lost(desk, event_loop, token, &error.to_string());
+                return self.connection_lost(floor, token, &error.to_string());
             }
         }
         if inbound.wants_again() {
-            event_loop.call_soon(Callback::Again(token));
+            floor.event_loop.call_soon(Callback::Again(token));
         }
-        let handshake = config.tls && event_loop.world.is_handshaking(inbound.stream());
-        inbound.set_deadlines(event_loop.time(), config.client_idle, handshake);
-        arm(inbound, event_loop);
+        let handshake = config.tls && floor.event_loop.world.is_handshaking(inbound.stream());
+        inbound.set_deadlines(floor.event_loop.time(), config.client_idle, handshake);
+        arm(inbound, floor.event_loop);
         inbound.check_invariants();
     }
 
     /// [`Callback::Deadline`].
-    pub fn deadline<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-    ) {
-        let now = event_loop.time();
-        let Some(inbound) = desk.connections.inbound(token) else {
+    pub fn deadline<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) {
+        let now = floor.event_loop.time();
+        let Some(inbound) = floor.connections.inbound(token) else {
             return;
         };
         // The poller says that there is room only once a good part of the kernel's buffer is free:
         // a client that reads slowly has made some long before. So look, before giving it up.
         if inbound.timer_fired(now) {
             inbound.note(Readiness::WRITABLE);
-            self.settle(desk, event_loop, token, &[]);
+            self.settle(floor, token, &[]);
         }
-        let Some(inbound) = desk.connections.inbound(token) else {
+        let Some(inbound) = floor.connections.inbound(token) else {
             return;
         };
         match inbound.overdue(now) {
-            Some(why) => self.connection_lost(desk, event_loop, token, why),
-            None => arm(inbound, event_loop),
+            Some(why) => self.connection_lost(floor, token, why),
+            None => arm(inbound, floor.event_loop),
         }
     }
 
     /// A client's answer from Places: its AT line, the JSON, the frame. If the client is gone,
     /// nobody's.
-    pub fn answer<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        waiter: &Waiter,
-        json: &[u8],
-    ) {
+    pub fn answer<H: Host>(&mut self, floor: &mut Floor<H>, waiter: &Waiter, json: &[u8]) {
         let token = waiter.token;
-        let Some(inbound) = desk.connections.inbound(token) else {
+        let Some(inbound) = floor.connections.inbound(token) else {
             return;
         };
         inbound.wait(false);
-        let out = &mut desk.shared.answers.out;
+        let out = &mut floor.shared.answers.out;
         let start = out.len();
         out.extend_from_slice(&waiter.at);
         let body = out.len();
         out.extend_from_slice(json);
         frame(out, body);
-        let places = out.len() - body;
         inbound.promise(out.len() - start);
-        let shared = &mut desk.shared;
-        shared.answer_goes(event_loop, token, start, body - 1, places);
+        let shared = &mut floor.shared;
+        shared.answer_goes(floor.event_loop, token, start);
         if shared.config.one_shot {
             inbound.eof_received();
         }
@@ -201,35 +174,28 @@ impl Clients {
 
     /// The server stops: no more commands are read, and each connection is closed once its answers
     /// are sent.
-    pub fn stop<H: Host>(&mut self, desk: &mut Desk<H>) {
-        for token in desk.connections.inbound_tokens() {
-            if let Some(inbound) = desk.connections.inbound(token) {
+    pub fn stop<H: Host>(&mut self, floor: &mut Floor<H>) {
+        for token in floor.connections.inbound_tokens() {
+            if let Some(inbound) = floor.connections.inbound(token) {
                 inbound.eof_received();
             }
-            let start = desk.shared.answers.out.len();
-            desk.shared.answers.touch(token, start);
+            let start = floor.shared.answers.out.len();
+            floor.shared.answers.touch(token, start);
         }
     }
 
     /// Closes an accepted connection at once: the only place where one ends.
     /// (asyncio: Protocol.connection_lost.)
-    pub fn connection_lost<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        why: &str,
-    ) {
-        let Some(Connection::Inbound(inbound)) = desk.connections.remove(token) else {
+    pub fn connection_lost<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, why: &str) {
+        let Some(Connection::Inbound(inbound)) = floor.connections.remove(token) else {
             return;
         };
         let (about, address) = (about(&inbound), inbound.address());
-        if let Some(timer) = inbound.close(&mut event_loop.world) {
-            event_loop.cancel(timer);
+        if let Some(timer) = inbound.close(&mut floor.event_loop.world) {
+            floor.event_loop.cancel(timer);
         }
-        let shared = &mut desk.shared;
-        shared.notice(event_loop, about, format_args!("dropped: {why}"));
-        shared.intend(Intent::Freed(Some(address)));
+        floor.notice(about, format_args!("dropped: {why}"));
+        floor.shared.intend(Intent::Freed(Some(address)));
     }
 
     /// Says, once a minute, that new clients are refused.

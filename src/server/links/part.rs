@@ -14,11 +14,11 @@ use std::time::Duration;
 use super::link::Link;
 use crate::event_loop::{Handle, Readiness, Token};
 use crate::net::{BACKOFF_FORGIVEN, Backoff, CONNECT_DEADLINE, Host};
-use crate::server::callback::{Callback, Loop};
+use crate::server::callback::Callback;
 use crate::server::connections::Connection;
-use crate::server::desk::{About, Desk, Shared};
+use crate::server::desk::{Desk, Floor};
 use crate::server::intent::Intent;
-use crate::server::journal::Who;
+use crate::server::journal::About;
 
 /// Our links, one a neighbour, in the order of the neighbours.
 pub struct Links {
@@ -51,6 +51,14 @@ pub enum State {
 }
 
 impl Slot {
+    /// Its connection, if it has one.
+    pub fn token(&self) -> Option<Token> {
+        match self.state {
+            State::Waiting(_) => None,
+            State::Dialling(token, _) | State::Up(token) => Some(token),
+        }
+    }
+
     /// Its connection while it is up.
     pub fn up(&self) -> Option<Token> {
         match self.state {
@@ -76,28 +84,28 @@ impl Links {
     }
 
     /// Dials every neighbour.
-    pub fn start<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+    pub fn start<H: Host>(&mut self, floor: &mut Floor<H>) {
         for index in 0..self.slots.len() {
-            self.dial(desk, event_loop, index);
+            self.dial(floor, index);
         }
     }
 
     /// Starts to connect to a neighbour that is not dialled yet. [`Callback::Redial`].
-    pub fn dial<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, index: usize) {
-        let (slot, neighbour) = (&mut self.slots[index], &desk.shared.neighbours[index]);
+    pub fn dial<H: Host>(&mut self, floor: &mut Floor<H>, index: usize) {
+        let (slot, neighbour) = (&mut self.slots[index], &floor.shared.neighbours[index]);
         let State::Waiting(timer) = slot.state else {
             return;
         };
         if let Some(timer) = timer {
-            event_loop.cancel(timer);
+            floor.event_loop.cancel(timer);
         }
-        let token = desk.connections.next_token();
-        let connected = event_loop.world.connect(neighbour.address, token);
+        let token = floor.connections.next_token();
+        let connected = floor.event_loop.world.connect(neighbour.address, token);
         let secured = connected.and_then(|mut stream| {
-            if desk.shared.config.secured && !neighbour.course {
-                let secured = event_loop.world.secure(&mut stream, &neighbour.name);
+            if floor.shared.config.secured && !neighbour.course {
+                let secured = floor.event_loop.world.secure(&mut stream, &neighbour.name);
                 if let Err(error) = secured {
-                    event_loop.world.close(stream);
+                    floor.event_loop.world.close(stream);
                     return Err(error);
                 }
             }
@@ -106,197 +114,180 @@ impl Links {
         match secured {
             Ok(stream) => {
                 let deadline = Callback::ConnectDeadline(token);
-                let deadline = event_loop.call_later(CONNECT_DEADLINE, deadline);
+                let deadline = floor.event_loop.call_later(CONNECT_DEADLINE, deadline);
                 slot.state = State::Dialling(token, deadline);
                 let link = Box::new(Link::new(stream, token, index));
-                desk.connections.insert(Connection::Link(link));
+                floor.connections.insert(Connection::Link(link));
             }
-            Err(error) => self.dial_later(&mut desk.shared, event_loop, index, &error.to_string()),
+            Err(error) => self.dial_later(floor, index, &error.to_string()),
         }
     }
 
     /// A neighbour spoke to us, so it is worth dialling now.
-    pub fn greeted<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, index: usize) {
-        if !desk.shared.stopping {
+    pub fn greeted<H: Host>(&mut self, floor: &mut Floor<H>, index: usize) {
+        if !floor.shared.stopping {
             self.slots[index].backoff.reset();
-            self.dial(desk, event_loop, index);
+            self.dial(floor, index);
         }
     }
 
     /// Something happened on a link's socket.
-    pub fn ready<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        readiness: Readiness,
-    ) {
-        let Some(link) = desk.connections.link(token) else {
+    pub fn ready<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, readiness: Readiness) {
+        let Some(link) = floor.connections.link(token) else {
             return;
         };
         link.note(readiness);
         let index = link.neighbour();
         let result = match self.slots[index].state {
-            State::Dialling(..) => match event_loop.world.connected(link.stream_mut()) {
+            State::Dialling(..) => match floor.event_loop.world.connected(link.stream_mut()) {
                 // The same event may tell of bytes, or of the end.
                 Ok(true) => self
-                    .connection_made(desk, event_loop, index, token)
-                    .and_then(|()| self.data_received(desk, event_loop, token)),
+                    .connection_made(floor, token)
+                    .and_then(|()| self.data_received(floor, token)),
                 Ok(false) => Ok(()),
                 Err(error) => Err(error),
             },
-            _ => self.data_received(desk, event_loop, token),
+            _ => self.data_received(floor, token),
         };
         if let Err(error) = result {
-            self.connection_lost(desk, event_loop, token, &error.to_string());
+            self.connection_lost(floor, token, &error.to_string());
         }
     }
 
     /// A link is up: it greets, and owes the whole table. (asyncio: Protocol.connection_made.)
-    fn connection_made<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        index: usize,
-        token: Token,
-    ) -> io::Result<()> {
-        let (slot, shared) = (&mut self.slots[index], &mut desk.shared);
-        let Some(link) = desk.connections.link(token) else {
+    fn connection_made<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) -> io::Result<()> {
+        let Some(link) = floor.connections.link(token) else {
             return Ok(());
         };
+        let index = link.neighbour();
+        let (slot, shared) = (&mut self.slots[index], &mut floor.shared);
         if let State::Dialling(_, deadline) = slot.state {
-            event_loop.cancel(deadline);
+            floor.event_loop.cancel(deadline);
         }
         slot.state = State::Up(token);
-        slot.up_since = event_loop.time();
+        slot.up_since = floor.event_loop.time();
         let news_from = shared.news.subscribe();
-        event_loop.world.keep_alive(link.stream_mut())?;
+        floor.event_loop.world.keep_alive(link.stream_mut())?;
         let about = About::Neighbour(Some(token), index);
         let mut greeting = String::new();
         if !shared.neighbours[index].course {
             greeting = format!("PEER {}\n", shared.config.name());
             let said = greeting.trim_end().as_bytes();
-            shared.goes(event_loop, about, said);
+            shared.goes(floor.event_loop, about, said);
         }
         let records = match shared.config.catch_up {
             true => shared.replica.store().len(),
             false => 0,
         };
         link.connection_made(greeting.as_bytes(), records, news_from);
-        self.dump(desk, event_loop, token);
-        let text = match desk.shared.config.catch_up {
-            true => format!("link up, sending {records} records"),
-            false => String::from("link up"),
-        };
-        desk.shared
-            .notice(event_loop, about, format_args!("{text}"));
+        self.dump(floor, token);
+        floor.notice(about, format_args!("link up, sending {records} records"));
         Ok(())
     }
 
     /// Reads what a neighbour says on our link, and throws it away: a course server answers there.
     /// (asyncio: Protocol.data_received.)
-    fn data_received<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-    ) -> io::Result<()> {
-        let Some(link) = desk.connections.link(token) else {
+    fn data_received<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) -> io::Result<()> {
+        let Some(link) = floor.connections.link(token) else {
             return Ok(());
         };
-        let (count, more) = link.read(&mut event_loop.world, &mut desk.scratch)?;
+        let (count, more) = link.read(&mut floor.event_loop.world, floor.scratch)?;
         let about = About::Neighbour(Some(token), link.neighbour());
         if count > 0 {
-            desk.shared.came(event_loop, about, &desk.scratch[..count]);
+            let bytes = &floor.scratch[..count];
+            floor.shared.came(floor.event_loop, about, bytes);
         }
         if more {
-            event_loop.call_soon(Callback::Again(token));
+            floor.event_loop.call_soon(Callback::Again(token));
         }
         Ok(())
     }
 
     /// [`Callback::Dump`]: queues a piece of what the link owes.
-    pub fn dump<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
-        let shared = &mut desk.shared;
-        let wall = shared.journal_time(event_loop);
-        let Some(link) = desk.connections.link(token) else {
+    pub fn dump<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) {
+        let shared = &mut floor.shared;
+        let wall = shared.journal_time(floor.event_loop);
+        let Some(link) = floor.connections.link(token) else {
             return;
         };
-        let who = Who::Peer(token, &shared.neighbours[link.neighbour()].name);
+        let about = About::Neighbour(Some(token), link.neighbour());
         let journal = &mut shared.journal;
         link.queue_owed(shared.replica.store(), |line| {
-            journal.output(wall, who, line.trim_ascii_end());
+            journal.output(wall, about, line.trim_ascii_end());
         });
     }
 
     /// The end of a turn, before any client's answer leaves: sends the turn's news and what waits,
     /// and goes on with what links owe.
-    pub fn flush<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+    pub fn flush<H: Host>(&mut self, floor: &mut Floor<H>) {
         let mut went = false;
         for index in 0..self.slots.len() {
             let Some(token) = self.slots[index].up() else {
                 continue;
             };
-            let Some(link) = desk.connections.link(token) else {
+            let Some(link) = floor.connections.link(token) else {
                 continue;
             };
-            let (world, news) = (&mut event_loop.world, &desk.shared.news);
+            let (world, news) = (&mut floor.event_loop.world, &floor.shared.news);
             match link.send_news(world, news, &mut self.gathered) {
                 Ok((from, taken)) => {
                     self.slots[index].took = from..from + taken;
                     went |= taken > 0;
                 }
                 Err(error) => {
-                    self.connection_lost(desk, event_loop, token, &error.to_string());
+                    self.connection_lost(floor, token, &error.to_string());
                     continue;
                 }
             }
             if link.wants_dump() {
-                event_loop.call_soon(Callback::Dump(token));
+                floor.event_loop.call_soon(Callback::Dump(token));
             }
             link.check_invariants();
         }
-        if went && desk.shared.journal.is_enabled() {
-            self.journal_news(&mut desk.shared, event_loop);
+        if went && floor.shared.journal.is_enabled() {
+            self.journal_news(floor);
         }
         for slot in &mut self.slots {
             slot.took = 0..0;
         }
-        desk.shared.news.clear();
+        floor.shared.news.clear();
     }
 
     /// One line of the journal for each line of news, with all to whom it went.
-    fn journal_news<H: Host>(&self, shared: &mut Shared, event_loop: &mut Loop<H>) {
-        let wall = shared.wall_clock(event_loop);
+    fn journal_news<H: Host>(&self, floor: &mut Floor<H>) {
+        let wall = floor.shared.wall_clock(floor.event_loop);
         let mut to = String::new();
-        for (number, item) in shared.news.since(0).iter().enumerate() {
+        for (number, item) in floor.shared.news.since(0).iter().enumerate() {
             to.clear();
             for (index, slot) in self.slots.iter().enumerate() {
                 if slot.took.contains(&number) && item.from != Some(index) {
                     to.push_str(if to.is_empty() { "" } else { "," });
-                    to.push_str(&shared.neighbours[index].name);
+                    to.push_str(&floor.shared.neighbours[index].name);
                 }
             }
             if !to.is_empty() {
-                let line = shared.news.line(item);
+                let line = floor.shared.news.line(item);
                 let line = &line[..line.len() - 1];
-                shared.journal.output(wall, Who::NoLink(&to), line);
+                floor
+                    .shared
+                    .journal
+                    .output(wall, About::Neighbours(&to), line);
             }
-            if shared.journal.is_filling() {
-                shared.journal.flush(&mut event_loop.world);
+            if floor.shared.journal.is_filling() {
+                floor.shared.journal.flush(&mut floor.event_loop.world);
             }
         }
     }
 
     /// The server stops: no dial goes on.
-    pub fn stop<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+    pub fn stop<H: Host>(&mut self, floor: &mut Floor<H>) {
         for index in 0..self.slots.len() {
             match self.slots[index].state {
                 State::Dialling(token, _) => {
-                    self.connection_lost(desk, event_loop, token, "stopping");
+                    self.connection_lost(floor, token, "stopping");
                 }
                 State::Waiting(Some(timer)) => {
-                    event_loop.cancel(timer);
+                    floor.event_loop.cancel(timer);
                     self.slots[index].state = State::Waiting(None);
                 }
                 _ => {}
@@ -314,51 +305,39 @@ impl Links {
     }
 
     /// A link's connection ended: the only place where one does. (asyncio: Protocol.connection_lost.)
-    pub fn connection_lost<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        why: &str,
-    ) {
-        let Some(Connection::Link(link)) = desk.connections.remove(token) else {
+    pub fn connection_lost<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, why: &str) {
+        let Some(Connection::Link(link)) = floor.connections.remove(token) else {
             return;
         };
         let index = link.neighbour();
-        link.close(&mut event_loop.world);
-        let (slot, shared) = (&mut self.slots[index], &mut desk.shared);
+        link.close(&mut floor.event_loop.world);
+        let (slot, shared) = (&mut self.slots[index], &mut floor.shared);
         match slot.state {
             State::Dialling(_, deadline) => {
-                event_loop.cancel(deadline);
+                floor.event_loop.cancel(deadline);
             }
             State::Up(_) => {
                 shared.news.unsubscribe();
-                if event_loop.time() >= slot.up_since + BACKOFF_FORGIVEN {
+                if floor.event_loop.time() >= slot.up_since + BACKOFF_FORGIVEN {
                     slot.backoff.reset();
                 }
             }
             State::Waiting(_) => {}
         }
         shared.intend(Intent::Freed(None));
-        self.dial_later(shared, event_loop, index, why);
+        self.dial_later(floor, index, why);
     }
 
-    fn dial_later<H: Host>(
-        &mut self,
-        shared: &mut Shared,
-        event_loop: &mut Loop<H>,
-        index: usize,
-        why: &str,
-    ) {
+    fn dial_later<H: Host>(&mut self, floor: &mut Floor<H>, index: usize, why: &str) {
         let slot = &mut self.slots[index];
         let was_up = slot.up();
-        if shared.stopping {
+        if floor.shared.stopping {
             slot.state = State::Waiting(None);
             return;
         }
-        let random = event_loop.world.random();
+        let random = floor.event_loop.world.random();
         let delay = slot.backoff.next(random);
-        let timer = event_loop.call_later(delay, Callback::Redial(index));
+        let timer = floor.event_loop.call_later(delay, Callback::Redial(index));
         slot.state = State::Waiting(Some(timer));
         let outcome = match was_up {
             Some(_) => "link lost",
@@ -368,6 +347,6 @@ impl Links {
             "{outcome}: {why}; dialling again in {} ms",
             delay.as_millis()
         );
-        shared.notice(event_loop, About::Neighbour(was_up, index), text);
+        floor.notice(About::Neighbour(was_up, index), text);
     }
 }

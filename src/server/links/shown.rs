@@ -19,10 +19,7 @@ impl Links {
             return;
         }
         for (index, slot) in self.slots.iter().enumerate() {
-            let token = match slot.state {
-                State::Waiting(_) => continue,
-                State::Dialling(token, _) | State::Up(token) => token,
-            };
+            let Some(token) = slot.token() else { continue };
             let link = desk.connections.get_link(token);
             debug_assert!(
                 link.is_some_and(|link| link.neighbour() == index),
@@ -68,11 +65,12 @@ impl Links {
             .collect();
         let row = |(index, slot): (usize, &Slot)| {
             let neighbour = &desk.shared.neighbours[index];
-            let (state, token, redial) = match slot.state {
-                State::Waiting(timer) => ("waiting", None, timer),
-                State::Dialling(token, _) => ("dialling", Some(token), None),
-                State::Up(token) => ("up", Some(token), None),
+            let (state, redial) = match slot.state {
+                State::Waiting(timer) => ("waiting", timer),
+                State::Dialling(..) => ("dialling", None),
+                State::Up(_) => ("up", None),
             };
+            let token = slot.token();
             let link = token.and_then(|token| desk.connections.get_link(token));
             json!({
                 "name": neighbour.name,
@@ -92,10 +90,7 @@ impl Links {
 
     /// How full the fullest link is.
     pub fn usage<H: Host>(&self, desk: &Desk<H>) -> (&'static str, usize, usize) {
-        let tokens = self.slots.iter().filter_map(|slot| match slot.state {
-            State::Waiting(_) => None,
-            State::Dialling(token, _) | State::Up(token) => Some(token),
-        });
+        let tokens = self.slots.iter().filter_map(Slot::token);
         let unsent = tokens.filter_map(|token| Some(desk.connections.get_link(token)?.unsent()));
         let most = unsent.max().unwrap_or(0);
         ("unsent bytes of the fullest link", most, LINK_UNSENT_MAX)

@@ -8,11 +8,14 @@ use std::rc::Rc;
 use super::breaker::{Admission, BREAKER_OPEN};
 use super::lookup::{LOOKUP_DEADLINE, Lookup, Lookups, State, WAITING_MAX, request};
 use crate::config;
+use crate::event_loop::Token;
 use crate::net::Host;
 use crate::places::{Response, UNKNOWN_ERROR, is_failure, verdict};
 use crate::server::callback::{Callback, Loop};
-use crate::server::desk::{About, Desk, Shared};
+use crate::server::connections::Connection;
+use crate::server::desk::Floor;
 use crate::server::intent::{Inquiry, Intent, Waiter};
+use crate::server::journal::About;
 
 /// The part: all requests in flight, and their connections.
 pub struct Questions {
@@ -29,40 +32,31 @@ impl Questions {
     }
 
     /// Asks Places for a client, which waits; or answers that it cannot.
-    pub fn ask<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        waiter: Waiter,
-        mut inquiry: Inquiry,
-    ) {
-        let now = event_loop.time();
+    pub fn ask<H: Host>(&mut self, floor: &mut Floor<H>, waiter: Waiter, mut inquiry: Inquiry) {
+        let now = floor.event_loop.time();
         inquiry.bound = self.all.asked_bound(waiter.bound);
-        let refusal = if self.all.waiting() >= WAITING_MAX {
-            Some("too many clients wait already")
+        let why = if self.all.waiting() >= WAITING_MAX {
+            "too many clients wait already"
         } else if let Some(number) = self.all.same(&inquiry) {
             let shared = self.all.table.entry(number);
             shared.and_modify(|lookup| lookup.waiters.push(waiter));
             return;
         } else {
             match self.all.breaker.admits(now) {
-                Admission::Refused => Some("Places failed too often of late"),
+                Admission::Refused => "Places failed too often of late",
                 admission => {
                     let probe = admission == Admission::Probe;
                     let shown = request(&inquiry, &self.all.upstream).shown();
                     let number = self.all.add(inquiry, waiter, probe, now);
-                    let text = format_args!("{shown}");
-                    self.enter(&mut desk.shared, event_loop, number, State::Queued, text);
-                    return self.start_soon(event_loop);
+                    self.enter(floor, number, State::Queued, format_args!("{shown}"));
+                    return self.start_soon(floor.event_loop);
                 }
             }
         };
-        if let Some(why) = refusal {
-            let text = format_args!("Places is not asked: {why}");
-            let shared = &mut desk.shared;
-            shared.notice(event_loop, About::Client(waiter.token), text);
-            shared.intend(Intent::Answer(waiter, UNKNOWN_ERROR.into()));
-        }
+        let text = format_args!("Places is not asked: {why}");
+        floor.notice(About::Client(waiter.token), text);
+        let answer = Intent::Answer(waiter, UNKNOWN_ERROR.into());
+        floor.shared.intend(answer);
     }
 
     /// [`Questions::start_queued`] in a callback of its own, so that one lookup's end is not inside
@@ -76,26 +70,25 @@ impl Questions {
     /// Moves a lookup to a state: its deadline, and its line in the journal.
     pub fn enter<H: Host>(
         &mut self,
-        shared: &mut Shared,
-        event_loop: &mut Loop<H>,
+        floor: &mut Floor<H>,
         number: u64,
         state: State,
         text: fmt::Arguments<'_>,
     ) {
-        let now = event_loop.time();
+        let now = floor.event_loop.time();
         let Some(lookup) = self.all.table.get_mut(&number) else {
             return;
         };
         lookup.state = state;
         if let Some(deadline) = lookup.deadline.take() {
-            event_loop.cancel(deadline);
+            floor.event_loop.cancel(deadline);
         }
         if state != State::Done {
             let when = (now + state.patience()).min(lookup.began + LOOKUP_DEADLINE);
-            lookup.deadline = Some(event_loop.call_at(when, Callback::LookupDeadline(number)));
+            let deadline = Callback::LookupDeadline(number);
+            lookup.deadline = Some(floor.event_loop.call_at(when, deadline));
         }
-        let text = format_args!("{state:?}: {text}");
-        shared.notice(event_loop, About::Places(number), text);
+        floor.notice(About::Places(number), format_args!("{state:?}: {text}"));
     }
 
     /// Where a lookup is.
@@ -104,62 +97,42 @@ impl Questions {
     }
 
     /// A lookup has no usable answer.
-    pub fn failed<H: Host>(
-        &mut self,
-        shared: &mut Shared,
-        event_loop: &mut Loop<H>,
-        number: u64,
-        why: fmt::Arguments<'_>,
-    ) {
-        let sent = self
-            .state(number)
-            .is_some_and(|state| state != State::Queued);
-        let text = format_args!("failed: {why}");
-        self.enter(shared, event_loop, number, State::Done, text);
-        let Some(lookup) = self.forget(event_loop, number) else {
+    pub fn failed<H: Host>(&mut self, floor: &mut Floor<H>, number: u64, why: fmt::Arguments<'_>) {
+        let sent = self.state(number) != Some(State::Queued);
+        self.enter(floor, number, State::Done, format_args!("failed: {why}"));
+        let Some(lookup) = self.forget(floor, number) else {
             return;
         };
         let unknown: Rc<[u8]> = UNKNOWN_ERROR.into();
         for waiter in lookup.waiters {
-            shared.intend(Intent::Answer(waiter, Rc::clone(&unknown)));
+            let answer = Intent::Answer(waiter, Rc::clone(&unknown));
+            floor.shared.intend(answer);
         }
         match sent {
-            true => self.places_failed(shared, event_loop, number, lookup.probe),
+            true => self.places_failed(floor, number, lookup.probe),
             // It waited in our own queue: nothing was learned about Places.
             false => self.all.breaker.cancelled(lookup.probe),
         }
-        self.start_soon(event_loop);
+        self.start_soon(floor.event_loop);
     }
 
     /// Counts a failure. If it opens the breaker, those that queue are not sent after it.
-    fn places_failed<H: Host>(
-        &mut self,
-        shared: &mut Shared,
-        event_loop: &mut Loop<H>,
-        number: u64,
-        probe: bool,
-    ) {
-        if !self.all.breaker.failed(event_loop.time(), probe) {
+    fn places_failed<H: Host>(&mut self, floor: &mut Floor<H>, number: u64, probe: bool) {
+        if !self.all.breaker.failed(floor.event_loop.time(), probe) {
             return;
         }
         let queued = std::mem::take(&mut self.all.queue);
         let pause = BREAKER_OPEN.as_secs();
         let text = format_args!("too many failures in a row: asking again in {pause} s");
-        shared.notice(event_loop, About::Places(number), text);
+        floor.notice(About::Places(number), text);
         for other in queued {
             let why = format_args!("Places failed too often of late");
-            self.failed(shared, event_loop, other, why);
+            self.failed(floor, other, why);
         }
     }
 
     /// A lookup has a complete response.
-    pub fn answered<H: Host>(
-        &mut self,
-        shared: &mut Shared,
-        event_loop: &mut Loop<H>,
-        number: u64,
-        response: &Response,
-    ) {
+    pub fn answered<H: Host>(&mut self, floor: &mut Floor<H>, number: u64, response: &Response) {
         let (api, key) = (self.all.upstream.api, self.all.upstream.key.clone());
         let (status, body) = (response.status().unwrap_or_default(), response.body());
         let lookup = self.all.table.get(&number);
@@ -187,38 +160,53 @@ impl Questions {
             Ok(word) => format!("{status} {word}, {length} bytes"),
             Err(why) => format!("not usable: {why}, {length} bytes"),
         };
-        let text = format_args!("{text}");
-        self.enter(shared, event_loop, number, State::Done, text);
-        let Some(lookup) = self.forget(event_loop, number) else {
+        self.enter(floor, number, State::Done, format_args!("{text}"));
+        let Some(lookup) = self.forget(floor, number) else {
             return;
         };
         for waiter in lookup.waiters {
             if let Some((_, json)) = judged.get(&waiter.bound) {
                 let json = Rc::clone(json);
-                shared.intend(Intent::Answer(waiter, json));
+                floor.shared.intend(Intent::Answer(waiter, json));
             }
         }
         if failed {
-            self.places_failed(shared, event_loop, number, lookup.probe);
+            self.places_failed(floor, number, lookup.probe);
         }
     }
 
-    /// Takes a lookup out of the table, with all its timers; its connections wait to be closed.
-    fn forget<H: Host>(&mut self, event_loop: &mut Loop<H>, number: u64) -> Option<Lookup> {
+    /// Takes a lookup out of the table, with all its timers and connections.
+    fn forget<H: Host>(&mut self, floor: &mut Floor<H>, number: u64) -> Option<Lookup> {
         self.all.queue.retain(|&queued| queued != number);
         let mut lookup = self.all.table.remove(&number)?;
-        for timer in lookup
-            .deadline
-            .take()
-            .into_iter()
-            .chain(lookup.stagger.take())
-        {
-            event_loop.cancel(timer);
+        let timers = [lookup.deadline.take(), lookup.stagger.take()];
+        for timer in timers.into_iter().flatten() {
+            floor.event_loop.cancel(timer);
         }
         let attempts = std::mem::take(&mut lookup.attempts);
-        self.all
-            .closing
-            .extend(attempts.into_iter().chain(lookup.connection));
+        for token in attempts.into_iter().chain(lookup.connection) {
+            self.close(floor, token);
+        }
         Some(lookup)
+    }
+
+    /// Closes a connection, with TLS's farewell: the only place where one ends.
+    pub fn close<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) {
+        if let Some(Connection::Upstream(upstream)) = floor.connections.remove(token) {
+            if let Some(idle) = upstream.close(&mut floor.event_loop.world) {
+                floor.event_loop.cancel(idle);
+            }
+            self.all.idle.retain(|&other| other != token);
+            floor.shared.intend(Intent::Freed(None));
+            self.start_soon(floor.event_loop);
+        }
+    }
+
+    /// At the end of a server's life: nobody is left without an answer.
+    pub fn fail_all<H: Host>(&mut self, floor: &mut Floor<H>) {
+        let numbers: Vec<u64> = self.all.table.keys().copied().collect();
+        for number in numbers {
+            self.failed(floor, number, format_args!("the server stops"));
+        }
     }
 }

@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 /// So many failures in a row open the breaker.
-pub const BREAKER_FAILURES: u32 = 5;
+pub const BREAKER_FAILURES: usize = 5;
 /// It stays open for this long.
 pub const BREAKER_OPEN: Duration = Duration::from_secs(30);
 
 /// The breaker. Times are loop times.
 #[derive(Debug, Default)]
 pub struct Breaker {
-    failures: u32,
+    failures: usize,
     open_until: Option<Duration>,
     probing: bool,
 }

@@ -10,14 +10,14 @@ use super::lookup::{
 use super::upstream::Upstream;
 use crate::event_loop::Token;
 use crate::net::Host;
-use crate::server::callback::{Callback, Loop, Part};
+use crate::server::callback::{Callback, Part};
 use crate::server::connections::Connection;
-use crate::server::desk::{About, Desk};
-use crate::server::intent::Intent;
+use crate::server::desk::Floor;
+use crate::server::journal::About;
 
 impl Questions {
     /// Gives connections to those that wait for one. [`Callback::StartLookups`].
-    pub fn start_queued<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
+    pub fn start_queued<H: Host>(&mut self, floor: &mut Floor<H>) {
         self.all.start_queued = false;
         while let Some(&number) = self.all.queue.front() {
             let lookup = self.all.table.get(&number);
@@ -29,25 +29,25 @@ impl Questions {
             };
             if idle.is_none() && self.all.connections() >= UPSTREAM_MAX {
                 match self.all.idle.pop_front() {
-                    Some(oldest) => self.close(desk, event_loop, oldest),
+                    Some(oldest) => self.close(floor, oldest),
                     None => return,
                 }
                 continue;
             }
             self.all.queue.pop_front();
             match idle {
-                Some(token) => self.reuse(desk, event_loop, number, token),
-                None => self.resolve(desk, event_loop, number),
+                Some(token) => self.reuse(floor, number, token),
+                None => self.resolve(floor, number),
             }
         }
     }
 
-    fn resolve<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, number: u64) {
-        let now = event_loop.time();
+    fn resolve<H: Host>(&mut self, floor: &mut Floor<H>, number: u64) {
+        let now = floor.event_loop.time();
         let endpoint = self.all.upstream.endpoint.clone();
         if let Some(ip) = endpoint.ip() {
             let address = (ip, endpoint.port()).into();
-            return self.connect(desk, event_loop, number, vec![address]);
+            return self.connect(floor, number, vec![address]);
         }
         let (host, port) = (endpoint.host(), endpoint.port());
         let asked = match self.all.resolving {
@@ -56,23 +56,22 @@ impl Questions {
             None => {
                 self.all.resolving = Some((number, now));
                 let job = Part::Questions.job(number);
-                event_loop.world.resolve(host, port, job)
+                floor.event_loop.world.resolve(host, port, job)
             }
         };
-        let (shared, text) = (&mut desk.shared, format_args!("{host}"));
-        self.enter(shared, event_loop, number, State::Resolve, text);
+        self.enter(floor, number, State::Resolve, format_args!("{host}"));
         if let Err(error) = asked {
             self.all.resolving = None;
-            self.not_resolved(desk, event_loop, number, &error.to_string());
+            self.not_resolved(floor, number, &error.to_string());
         }
     }
 
     /// The resolver has answered.
-    pub fn done<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, number: u64) {
-        let Some(answer) = event_loop.world.resolved(Part::Questions.job(number)) else {
+    pub fn done<H: Host>(&mut self, floor: &mut Floor<H>, number: u64) {
+        let Some(answer) = floor.event_loop.world.resolved(Part::Questions.job(number)) else {
             return;
         };
-        let now = event_loop.time();
+        let now = floor.event_loop.time();
         let resolving = &mut self.all.resolving;
         let current = resolving.take_if(|(job, _)| *job == number).is_some();
         if !current && answer.is_err() {
@@ -87,52 +86,32 @@ impl Questions {
         let numbers: Vec<u64> = waits.map(|(&number, _)| number).collect();
         for number in numbers {
             match &answer {
-                Ok(addresses) => self.connect(desk, event_loop, number, addresses.clone()),
-                Err(why) => self.not_resolved(desk, event_loop, number, why),
+                Ok(addresses) => self.connect(floor, number, addresses.clone()),
+                Err(why) => self.not_resolved(floor, number, why),
             }
         }
     }
 
-    fn not_resolved<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        number: u64,
-        why: &str,
-    ) {
-        match self.all.kept_addresses(event_loop.time()) {
-            Some(addresses) => self.connect(desk, event_loop, number, addresses),
+    fn not_resolved<H: Host>(&mut self, floor: &mut Floor<H>, number: u64, why: &str) {
+        match self.all.kept_addresses(floor.event_loop.time()) {
+            Some(addresses) => self.connect(floor, number, addresses),
             None => {
-                let why = format_args!("no address: {why}");
-                self.failed(&mut desk.shared, event_loop, number, why);
-                self.close_closing(desk, event_loop);
+                self.failed(floor, number, format_args!("no address: {why}"));
             }
         }
     }
 
-    fn connect<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        number: u64,
-        addresses: Vec<SocketAddr>,
-    ) {
-        let (shared, text) = (&mut desk.shared, format_args!("{addresses:?}"));
-        self.enter(shared, event_loop, number, State::Connect, text);
+    fn connect<H: Host>(&mut self, floor: &mut Floor<H>, number: u64, addresses: Vec<SocketAddr>) {
+        self.enter(floor, number, State::Connect, format_args!("{addresses:?}"));
         if let Some(lookup) = self.all.table.get_mut(&number) {
             lookup.addresses = addresses.into_iter().take(ADDRESSES_MAX).collect();
         }
-        self.try_next_address(desk, event_loop, number);
+        self.try_next_address(floor, number);
     }
 
     /// Connects to the next address beside those under way. [`Callback::NextAddress`], or the one
     /// before has failed. (asyncio: `happy_eyeballs_delay`.)
-    pub fn try_next_address<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        number: u64,
-    ) {
+    pub fn try_next_address<H: Host>(&mut self, floor: &mut Floor<H>, number: u64) {
         loop {
             let full = self.all.connections() >= UPSTREAM_MAX;
             let Some(lookup) = self.all.table.get_mut(&number) else {
@@ -142,90 +121,80 @@ impl Questions {
                 return;
             }
             if let Some(timer) = lookup.stagger.take() {
-                event_loop.cancel(timer);
+                floor.event_loop.cancel(timer);
             }
             let Some(address) = lookup.addresses.pop_front() else {
                 if lookup.attempts.is_empty() {
-                    let why = format_args!("no address answers");
-                    self.failed(&mut desk.shared, event_loop, number, why);
-                    self.close_closing(desk, event_loop);
+                    self.failed(floor, number, format_args!("no address answers"));
                 }
                 return;
             };
             if !lookup.addresses.is_empty() {
-                let timer = event_loop.call_later(CONNECT_STAGGER, Callback::NextAddress(number));
-                lookup.stagger = Some(timer);
+                let next = Callback::NextAddress(number);
+                lookup.stagger = Some(floor.event_loop.call_later(CONNECT_STAGGER, next));
             }
             // At UPSTREAM_MAX a new attempt replaces the oldest.
             if full && !lookup.attempts.is_empty() {
                 let oldest = lookup.attempts.remove(0);
-                self.close(desk, event_loop, oldest);
+                self.close(floor, oldest);
             }
-            let token = desk.connections.next_token();
-            match event_loop.world.connect(address, token) {
+            let token = floor.connections.next_token();
+            match floor.event_loop.world.connect(address, token) {
                 Ok(stream) => {
                     let upstream = Box::new(Upstream::new(stream, token, number));
-                    desk.connections.insert(Connection::Upstream(upstream));
+                    floor.connections.insert(Connection::Upstream(upstream));
                     if let Some(lookup) = self.all.table.get_mut(&number) {
                         lookup.attempts.push(token);
                     }
                     return;
                 }
                 Err(error) => {
-                    let (about, shared) = (About::Places(number), &mut desk.shared);
-                    shared.notice(event_loop, about, format_args!("{address} failed: {error}"));
+                    let text = format_args!("{address} failed: {error}");
+                    floor.notice(About::Places(number), text);
                 }
             }
         }
     }
 
     /// [`Callback::LookupDeadline`].
-    pub fn deadline<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, number: u64) {
+    pub fn deadline<H: Host>(&mut self, floor: &mut Floor<H>, number: u64) {
         let Some(lookup) = self.all.table.get_mut(&number) else {
             return;
         };
         lookup.deadline = None;
-        let now = event_loop.time();
+        let now = floor.event_loop.time();
         let (state, spent) = (lookup.state, now - lookup.began);
         // The next lookup asks anew: a job that is so old may never answer.
         let old = |(_, since): &mut (u64, Duration)| now >= *since + RESOLVE_DEADLINE;
         self.all.resolving.take_if(old);
         if state == State::Resolve && spent < LOOKUP_DEADLINE {
-            return self.not_resolved(desk, event_loop, number, "the resolver took too long");
+            return self.not_resolved(floor, number, "the resolver took too long");
         }
-        let text = format_args!("{state:?} took too long, {} ms in all", spent.as_millis());
-        self.failed(&mut desk.shared, event_loop, number, text);
-        self.close_closing(desk, event_loop);
+        let why = format_args!("{state:?} took too long, {} ms in all", spent.as_millis());
+        self.failed(floor, number, why);
     }
 
     /// Gives a kept-alive connection to a lookup.
-    fn reuse<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        number: u64,
-        token: Token,
-    ) {
+    fn reuse<H: Host>(&mut self, floor: &mut Floor<H>, number: u64, token: Token) {
         if let Some(lookup) = self.all.table.get_mut(&number) {
             lookup.connection = Some(token);
             lookup.reused = true;
         }
-        if let Some(upstream) = desk.connections.upstream(token)
+        if let Some(upstream) = floor.connections.upstream(token)
             && let Some(idle) = upstream.serve(number)
         {
-            event_loop.cancel(idle);
+            floor.event_loop.cancel(idle);
         }
-        let sent = self.send_request(desk, event_loop, token, number, "a kept connection");
+        let sent = self.send_request(floor, token, number, "a kept connection");
         if let Err(why) = sent {
-            self.connection_lost(desk, event_loop, token, &why);
+            self.connection_lost(floor, token, &why);
         }
     }
 
     /// Asks on a connection whose TLS is agreed on.
     pub fn send_request<H: Host>(
         &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
+        floor: &mut Floor<H>,
         token: Token,
         number: u64,
         how: &str,
@@ -234,31 +203,25 @@ impl Questions {
         if let Some(lookup) = self.all.table.get(&number) {
             request(&lookup.inquiry, &self.all.upstream).write(&mut bytes);
         }
-        let (shared, text) = (&mut desk.shared, format_args!("on {how}"));
-        self.enter(shared, event_loop, number, State::Send, text);
-        if let Some(upstream) = desk.connections.upstream(token) {
+        self.enter(floor, number, State::Send, format_args!("on {how}"));
+        if let Some(upstream) = floor.connections.upstream(token) {
             upstream.ask(&bytes)?;
         }
-        self.flush(desk, event_loop, token)
+        self.flush(floor, token)
     }
 
     /// Sends what TLS has to say; a request that is out waits for its answer.
-    pub fn flush<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-    ) -> Result<(), String> {
-        let Some(upstream) = desk.connections.upstream(token) else {
+    pub fn flush<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) -> Result<(), String> {
+        let Some(upstream) = floor.connections.upstream(token) else {
             return Ok(());
         };
-        let sent = upstream.flush(&mut event_loop.world)?;
+        let sent = upstream.flush(&mut floor.event_loop.world)?;
         let Some(number) = upstream.lookup().filter(|_| sent) else {
             return Ok(());
         };
         if self.state(number) == Some(State::Send) {
-            let (shared, text) = (&mut desk.shared, format_args!("the request is out"));
-            self.enter(shared, event_loop, number, State::Head, text);
+            let text = format_args!("the request is out");
+            self.enter(floor, number, State::Head, text);
         }
         Ok(())
     }
@@ -266,64 +229,27 @@ impl Questions {
     /// The connection died. Its lookup is tried once more on another, if this one was used before
     /// and not a byte of the answer had come: then the server closed it as idle while our request
     /// was under way. (asyncio: Protocol.connection_lost.)
-    pub fn connection_lost<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        why: &str,
-    ) {
-        let Some(upstream) = desk.connections.upstream(token) else {
+    pub fn connection_lost<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, why: &str) {
+        let Some(upstream) = floor.connections.upstream(token) else {
             return;
         };
         let (number, begun) = (upstream.lookup(), upstream.has_begun());
-        self.close(desk, event_loop, token);
+        self.close(floor, token);
         let Some(number) = number else {
             let text = format_args!("an idle connection to Places ended: {why}");
-            return desk.shared.notice(event_loop, About::Server, text);
+            return floor.notice(About::Server, text);
         };
         let Some(lookup) = self.all.table.get_mut(&number) else {
             return;
         };
         lookup.connection = None;
         if !lookup.reused || lookup.retried || begun {
-            let why = format_args!("{why}");
-            self.failed(&mut desk.shared, event_loop, number, why);
-            return self.close_closing(desk, event_loop);
+            return self.failed(floor, number, format_args!("{why}"));
         }
         lookup.retried = true;
         self.all.queue.push_front(number);
         let text = format_args!("the kept connection had died ({why}), once more");
-        self.enter(&mut desk.shared, event_loop, number, State::Queued, text);
-        self.start_soon(event_loop);
-    }
-
-    /// Closes a connection, with TLS's farewell: the only place where one ends.
-    pub fn close<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
-        if let Some(Connection::Upstream(upstream)) = desk.connections.remove(token) {
-            if let Some(idle) = upstream.close(&mut event_loop.world) {
-                event_loop.cancel(idle);
-            }
-            self.all.idle.retain(|&other| other != token);
-            desk.shared.intend(Intent::Freed(None));
-            self.start_soon(event_loop);
-        }
-    }
-
-    /// Closes the connections of lookups that have ended.
-    pub fn close_closing<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
-        for token in std::mem::take(&mut self.all.closing) {
-            self.close(desk, event_loop, token);
-        }
-    }
-
-    /// At the end of a server's life: nobody is left without an answer.
-    pub fn fail_all<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>) {
-        let numbers: Vec<u64> = self.all.table.keys().copied().collect();
-        for number in numbers {
-            let why = format_args!("the server stops");
-            self.failed(&mut desk.shared, event_loop, number, why);
-        }
-        self.close_closing(desk, event_loop);
+        self.enter(floor, number, State::Queued, text);
+        self.start_soon(floor.event_loop);
     }
 }

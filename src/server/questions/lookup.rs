@@ -127,8 +127,6 @@ pub struct Lookups {
     pub queue: VecDeque<u64>,
     /// Idle connections, oldest first.
     pub idle: VecDeque<Token>,
-    /// Connections of lookups that have ended, to be closed.
-    pub closing: Vec<Token>,
     /// Spares a dead upstream.
     pub breaker: Breaker,
     /// The name is being resolved: the job's number, and since when.
@@ -148,7 +146,6 @@ impl Lookups {
             table: BTreeMap::new(),
             queue: VecDeque::new(),
             idle: VecDeque::new(),
-            closing: Vec::new(),
             breaker: Breaker::default(),
             resolving: None,
             start_queued: false,

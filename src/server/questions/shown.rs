@@ -33,7 +33,6 @@ impl Questions {
         };
         debug_assert!(self.all.waiting() <= WAITING_MAX);
         debug_assert!(self.all.connections() <= UPSTREAM_MAX);
-        debug_assert!(self.all.closing.is_empty(), "connections wait to be closed");
         for (number, lookup) in &self.all.table {
             let queued = self.all.queue.contains(number);
             let waits = lookup.state == State::Queued;

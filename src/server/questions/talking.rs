@@ -6,59 +6,53 @@ use super::upstream::Upstream;
 use crate::event_loop::{Readiness, Token};
 use crate::net::{Host, Trust};
 use crate::places::Progress;
-use crate::server::callback::{Callback, Loop};
-use crate::server::desk::{About, Desk};
+use crate::server::callback::Callback;
+use crate::server::desk::Floor;
+use crate::server::journal::About;
 
 impl Questions {
     /// Something happened on the socket of a connection.
-    pub fn ready<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        readiness: Readiness,
-    ) {
-        let Some(upstream) = desk.connections.upstream(token) else {
+    pub fn ready<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, readiness: Readiness) {
+        let Some(upstream) = floor.connections.upstream(token) else {
             return;
         };
         upstream.note(readiness);
         if upstream.is_connecting() {
-            match event_loop.world.connected(upstream.stream_mut()) {
+            match floor.event_loop.world.connected(upstream.stream_mut()) {
                 Ok(false) => return,
                 Ok(true) => {
-                    if let Err(why) = self.connection_made(desk, event_loop, token) {
-                        return self.connection_lost(desk, event_loop, token, &why);
+                    if let Err(why) = self.connection_made(floor, token) {
+                        return self.connection_lost(floor, token, &why);
                     }
                 }
                 Err(error) => {
-                    return self.attempt_failed(desk, event_loop, token, &error.to_string());
+                    return self.attempt_failed(floor, token, &error.to_string());
                 }
             }
         }
-        let Some(upstream) = desk.connections.upstream(token) else {
+        let Some(upstream) = floor.connections.upstream(token) else {
             return;
         };
-        let progress = upstream.data_received(&mut event_loop.world, &mut desk.scratch);
-        let progress = progress.and_then(|progress| self.go_on(desk, event_loop, token, progress));
+        let progress = upstream.data_received(&mut floor.event_loop.world, floor.scratch);
+        let progress = progress.and_then(|progress| self.go_on(floor, token, progress));
         match progress {
-            Ok(Progress::Complete) => self.complete(desk, event_loop, token),
-            Ok(_) => again_if_more(desk, event_loop, token),
-            Err(why) => self.connection_lost(desk, event_loop, token, &why),
+            Ok(Progress::Complete) => self.complete(floor, token),
+            Ok(_) => again_if_more(floor, token),
+            Err(why) => self.connection_lost(floor, token, &why),
         }
     }
 
     /// The first attempt to succeed wins; the others are closed. TLS begins.
     fn connection_made<H: Host>(
         &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
+        floor: &mut Floor<H>,
         token: Token,
     ) -> Result<(), String> {
         let host = self.all.upstream.endpoint.host().to_string();
-        let Some(upstream) = desk.connections.upstream(token) else {
+        let Some(upstream) = floor.connections.upstream(token) else {
             return Ok(());
         };
-        let world = &mut event_loop.world;
+        let world = &mut floor.event_loop.world;
         let tls = world.tls(Trust::Places, &host, upstream.stream_mut())?;
         upstream.connection_made(tls);
         let Some(number) = upstream.lookup() else {
@@ -69,52 +63,43 @@ impl Questions {
             others = std::mem::take(&mut lookup.attempts);
             lookup.connection = Some(token);
             if let Some(timer) = lookup.stagger.take() {
-                event_loop.cancel(timer);
+                floor.event_loop.cancel(timer);
             }
         }
         for other in others.into_iter().filter(|&other| other != token) {
-            self.close(desk, event_loop, other);
+            self.close(floor, other);
         }
-        let (shared, text) = (&mut desk.shared, format_args!("{host}"));
-        self.enter(shared, event_loop, number, State::Handshake, text);
+        self.enter(floor, number, State::Handshake, format_args!("{host}"));
         Ok(())
     }
 
-    fn attempt_failed<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-        why: &str,
-    ) {
-        let upstream = desk.connections.upstream(token);
+    fn attempt_failed<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, why: &str) {
+        let upstream = floor.connections.upstream(token);
         let Some(number) = upstream.and_then(|upstream| upstream.lookup()) else {
             return;
         };
-        self.close(desk, event_loop, token);
+        self.close(floor, token);
         if let Some(lookup) = self.all.table.get_mut(&number) {
             lookup.attempts.retain(|&other| other != token);
         }
         let text = format_args!("an address failed: {why}");
-        let shared = &mut desk.shared;
-        shared.notice(event_loop, About::Places(number), text);
-        self.try_next_address(desk, event_loop, number);
+        floor.notice(About::Places(number), text);
+        self.try_next_address(floor, number);
     }
 
     /// Goes on in TLS or in the lookup, as far as it has come.
     fn go_on<H: Host>(
         &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
+        floor: &mut Floor<H>,
         token: Token,
         progress: Progress,
     ) -> Result<Progress, String> {
         // A complete answer counts, even if close_notify can no longer be sent.
-        let flushed = self.flush(desk, event_loop, token);
+        let flushed = self.flush(floor, token);
         if progress != Progress::Complete {
             flushed?;
         }
-        let Some(upstream) = desk.connections.upstream(token) else {
+        let Some(upstream) = floor.connections.upstream(token) else {
             return Ok(Progress::NeedMore);
         };
         let Some(number) = upstream.lookup() else {
@@ -122,11 +107,11 @@ impl Questions {
         };
         match (self.state(number), upstream.handshake(), progress) {
             (Some(State::Handshake), Some(handshake), _) => {
-                self.send_request(desk, event_loop, token, number, &handshake)?;
+                self.send_request(floor, token, number, &handshake)?;
             }
             (Some(State::Send | State::Head), _, Progress::HeadDone | Progress::Complete) => {
-                let (shared, text) = (&mut desk.shared, format_args!("the head has come"));
-                self.enter(shared, event_loop, number, State::Body, text);
+                let text = format_args!("the head has come");
+                self.enter(floor, number, State::Body, text);
             }
             _ => {}
         }
@@ -134,47 +119,41 @@ impl Questions {
     }
 
     /// A response is complete: answers, and keeps the connection if it may.
-    fn complete<H: Host>(&mut self, desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
-        let upstream = desk.connections.upstream(token);
+    fn complete<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) {
+        let upstream = floor.connections.upstream(token);
         let Some((number, response, sound)) = upstream.and_then(Upstream::take_answer) else {
             // It came for nobody: the connection is of no use.
-            return self.close(desk, event_loop, token);
+            return self.close(floor, token);
         };
         if let Some(lookup) = self.all.table.get_mut(&number) {
             lookup.connection = None;
         }
-        self.answered(&mut desk.shared, event_loop, number, &response);
-        self.close_closing(desk, event_loop);
-        let keep = sound && !desk.shared.stopping && self.all.idle.len() < UPSTREAM_IDLE_MAX;
-        match desk.connections.upstream(token).filter(|_| keep) {
+        self.answered(floor, number, &response);
+        let keep = sound && !floor.shared.stopping && self.all.idle.len() < UPSTREAM_IDLE_MAX;
+        match floor.connections.upstream(token).filter(|_| keep) {
             Some(upstream) => {
                 let timer = Callback::UpstreamIdle(token);
-                upstream.rest(event_loop.call_later(UPSTREAM_IDLE, timer));
+                upstream.rest(floor.event_loop.call_later(UPSTREAM_IDLE, timer));
                 self.all.idle.push_back(token);
-                again_if_more(desk, event_loop, token);
+                again_if_more(floor, token);
             }
-            None => self.close(desk, event_loop, token),
+            None => self.close(floor, token),
         }
-        self.start_soon(event_loop);
+        self.start_soon(floor.event_loop);
     }
 
     /// [`Callback::UpstreamIdle`].
-    pub fn idle_for_long<H: Host>(
-        &mut self,
-        desk: &mut Desk<H>,
-        event_loop: &mut Loop<H>,
-        token: Token,
-    ) {
-        if let Some(upstream) = desk.connections.upstream(token) {
+    pub fn idle_for_long<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) {
+        if let Some(upstream) = floor.connections.upstream(token) {
             upstream.rested();
-            self.close(desk, event_loop, token);
+            self.close(floor, token);
         }
     }
 }
 
-fn again_if_more<H: Host>(desk: &mut Desk<H>, event_loop: &mut Loop<H>, token: Token) {
-    let upstream = desk.connections.upstream(token);
+fn again_if_more<H: Host>(floor: &mut Floor<H>, token: Token) {
+    let upstream = floor.connections.upstream(token);
     if upstream.is_some_and(Upstream::wants_again) {
-        event_loop.call_soon(Callback::Again(token));
+        floor.event_loop.call_soon(Callback::Again(token));
     }
 }
