@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::herd::{RECORDS_MAX, Roster, Ties};
 use crate::places::{Api, Endpoint, FieldMask, Key};
+use crate::portions::Portions;
 
 /// Connections of clients and neighbours that one server holds, unless told otherwise.
 pub const CONNECTIONS_MAX: usize = 65_536;
@@ -62,6 +63,8 @@ pub struct Config {
     pub upstream: Option<Upstream>,
     /// How the table joins reports with equal times. Only experiments change it.
     pub ties: Ties,
+    /// How much is done at once. Only the simulator changes it.
+    pub portions: Portions,
 }
 
 impl Config {
@@ -84,6 +87,7 @@ impl Config {
             tls: false,
             upstream: None,
             ties: Ties::TotalOrder,
+            portions: Portions::default(),
         }
     }
 

@@ -50,6 +50,7 @@ pub mod event_loop;
 pub mod herd;
 pub mod net;
 pub mod places;
+pub mod portions;
 pub mod probe;
 pub mod scan;
 pub mod server;

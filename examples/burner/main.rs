@@ -20,7 +20,8 @@ use herd::herd::{Command, RECORDS_MAX, Replica, Roster, STORE_BYTES_MAX, Store, 
 use herd::net::{
     ACCEPT_RETRY_DELAY, Accepted, Host, LINE_MAX, Network, Next, Read, Transport, accept, next_line,
 };
-use herd::server::{SIGTERM, UNSENT_HIGH};
+use herd::portions::UNSENT_HIGH;
+use herd::server::SIGTERM;
 use herd::worlds::os::{Listener, OsStream, OsWorld};
 use slab::Slab;
 

@@ -131,6 +131,12 @@ pub trait Wake: Send + Sync {
 
 /// What the loop asks of its world.
 pub trait World {
+    /// So many units of work were done that no call shows. Only a clock that is made of such things
+    /// moves: the simulator's.
+    fn spend(&mut self, units: usize) {
+        let _ = units;
+    }
+
     /// Time since the loop was born. Decides things (timers); asked after each poll, and before one
     /// that has a timer to wait for.
     fn time(&mut self) -> Duration;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::config::{Config, Upstream};
 use crate::herd::{Roster, Ties};
 use crate::places::{Endpoint, FieldMask, Key};
+use crate::portions::Portions;
 
 /// What stands for each byte of the key in a replay.
 const STAR: &str = "*";
@@ -34,6 +35,8 @@ pub fn header(config: &Config) -> String {
         tls,
         upstream,
         ties,
+        // No server that is recorded has others.
+        portions: _,
     } = config;
     let server = |server: &crate::herd::Server| {
         (server.name.clone(), Value::from(server.address.to_string()))
@@ -101,6 +104,7 @@ pub fn config(header: &str) -> Result<Config, String> {
         value.ok_or_else(|| format!("{key} in the header: expected true or false"))
     };
     Ok(Config {
+        portions: Portions::default(),
         roster,
         me,
         journal: flag("journal")?,

@@ -11,6 +11,7 @@ use super::intent::Intent;
 use super::journal::{About, Journal};
 use super::neighbour::Neighbour;
 use super::turn::{Answers, News};
+use super::work::Work;
 use crate::config::Config;
 use crate::event_loop::Token;
 use crate::herd::{Replica, STORE_BYTES_MAX, Store};
@@ -56,6 +57,8 @@ pub struct Shared {
     pub answers: Answers,
     /// What the turn has for those who follow the table.
     pub news: News,
+    /// What the turn may spend, and who waits to spend more.
+    pub work: Work,
     /// What parts want of each other.
     pub intents: VecDeque<Intent>,
     /// A first signal to stop came.
@@ -90,6 +93,7 @@ impl<H: Host> Desk<H> {
                 neighbours,
                 answers: Answers::default(),
                 news: News::default(),
+                work: Work::new(config.portions.work_a_turn),
                 intents: VecDeque::new(),
                 stopping: false,
                 wall: (Duration::ZERO, u64::MAX),

@@ -23,16 +23,15 @@ mod rows;
 mod snapshots;
 mod turn;
 mod view;
+mod work;
 
 pub use bounds::{limits, table as limits_table};
 pub use callback::{CALLBACK_KINDS, Callback, Loop, Part};
 pub use clients::{
-    CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX,
-    PEER_LINES_A_TURN, TOO_LONG_ECHO, UNSENT_HIGH, UNSENT_LOW,
+    CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX, TOO_LONG_ECHO,
 };
 pub use journal::{About, JOURNAL_BUFFER_MAX, Journal};
 pub use limits::Limit;
-pub use links::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM};
 pub use parts::STOP_DEADLINE;
 pub use questions::{

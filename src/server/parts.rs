@@ -72,12 +72,7 @@ impl<H: Host> Parts<H> {
     pub fn call(&mut self, floor: &mut Floor<H>, callback: Callback) {
         match callback {
             Callback::Ready(token, readiness) => self.ready(floor, token, readiness),
-            Callback::Again(token) => {
-                if let Some(connection) = floor.connections.get_mut(token) {
-                    connection.again_comes();
-                    self.ready(floor, token, Readiness::EMPTY);
-                }
-            }
+            Callback::Again(token) => self.again(floor, token),
             Callback::Accept => self.accept(floor, true),
             Callback::AcceptRetry => self.door.retry(floor.event_loop),
             Callback::Deadline(token) => self.clients.deadline(floor, token),
@@ -102,24 +97,48 @@ impl<H: Host> Parts<H> {
         }
     }
 
-    /// The poll told something of a socket; or nothing, and there is more to read.
+    /// There is more to read of a connection, and it has waited for that; a client goes on waiting
+    /// if this turn has nothing left to spend.
+    fn again(&mut self, floor: &mut Floor<H>, token: Token) {
+        match floor.connections.get_mut(token) {
+            Some(Connection::Inbound(inbound))
+                if !floor.shared.work.is_left() && inbound.neighbour().is_none() =>
+            {
+                floor.shared.work.put_back(token);
+            }
+            Some(connection) => {
+                connection.again_comes();
+                self.serve(floor, token, Readiness::EMPTY, true);
+            }
+            None => {}
+        }
+    }
+
+    /// The poll told something of a socket.
     #[inline]
     fn ready(&mut self, floor: &mut Floor<H>, token: Token, readiness: Readiness) {
         if token == LISTENER {
             return self.accept(floor, false);
         }
+        self.serve(floor, token, readiness, false);
+    }
+
+    /// The poll told something of a connection; or it has `queued`, and its turn has come.
+    #[inline]
+    fn serve(&mut self, floor: &mut Floor<H>, token: Token, told: Readiness, queued: bool) {
         match floor.connections.get_mut(token) {
             Some(Connection::Inbound(inbound)) => {
+                inbound.note(told);
                 // The one look at the slab that a client's lines cost; its answers cost another.
                 let (clients, scratch) = (&mut self.clients, &mut *floor.scratch);
                 let (shared, event_loop) = (&mut *floor.shared, &mut *floor.event_loop);
-                let served = clients.serve(inbound, scratch, shared, event_loop, readiness);
+                let served = clients.serve(inbound, scratch, shared, event_loop, queued);
                 clients.lost_if(floor, token, served);
             }
-            Some(Connection::Link(_)) => self.links.ready(floor, token, readiness),
+            Some(Connection::Link(_)) => self.links.ready(floor, token, told),
             Some(Connection::Upstream(_)) => {
                 if let Some(questions) = &mut self.questions {
-                    questions.ready(floor, token, readiness);
+                    questions.ready(floor, token, told);
                 }
             }
             // It was closed earlier in this turn.
@@ -214,6 +233,11 @@ impl<H: Host> Parts<H> {
 
     /// Behind the flush: what else a turn brings with it.
     pub fn before_poll(&mut self, floor: &mut Floor<H>) {
+        let Shared { work, config, .. } = &mut *floor.shared;
+        let portions = config.portions;
+        for token in work.next_turn(portions.work_a_turn, portions.visits_a_turn) {
+            floor.event_loop.call_soon(Callback::Again(token));
+        }
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.before_poll(floor);
         }
@@ -320,6 +344,12 @@ impl<H: Host> Parts<H> {
             ("connections", connections.len(), most, "--max-connections"),
             clients,
             ("bytes in the table", bytes, bytes_max, ""),
+            (
+                "connections that want more of a turn",
+                shared.work.waiting(),
+                most,
+                "",
+            ),
         ];
         let others = [self.links.usage(desk), shared.journal.usage()];
         let questions = self.questions.iter().flat_map(Questions::usage);

@@ -5,9 +5,10 @@ use std::time::Duration;
 use herd::config::Config;
 use herd::event_loop::{EventLoop, Token};
 use herd::net::{ACCEPT_BUDGET, CONNECT_DEADLINE};
+use herd::portions::{LINK_UNSENT_LOW, PEER_LINES_A_TURN};
 use herd::server::{
-    Callback, LINK_UNSENT_LOW, Node, PEER_LINES_A_TURN, ROWS_MAX, SIGTERM, SNAPSHOT_PIECE,
-    STOP_DEADLINE, STORE_ROWS_MAX, TURN_OUTPUT_MAX,
+    Callback, Node, ROWS_MAX, SIGTERM, SNAPSHOT_PIECE, STOP_DEADLINE, STORE_ROWS_MAX,
+    TURN_OUTPUT_MAX,
 };
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 use serde_json::Value;

@@ -420,7 +420,7 @@ fn a_clogged_link_keeps_positions_and_loses_nothing() {
         run.sim.net_mut().cut(0, neighbour);
     }
     // 600 records of 4 kB are more than twice what a link queues.
-    let updates = 2 * herd::server::LINK_UNSENT_MAX / 4096 + 100;
+    let updates = 2 * herd::portions::LINK_UNSENT_MAX / 4096 + 100;
     for number in 0..updates {
         let id = format!("{number:0>4000}");
         assert!(run.say(0, &format!("IAMAT {id} +34-118 5\n")));

@@ -4,9 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use herd::config::Config;
+use herd::portions::{CLIENT_LINES_A_TURN, UNSENT_HIGH};
 use herd::server::{
-    CLIENT_LINE_DEADLINE, CLIENT_LINES_A_TURN, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX,
-    Node, UNSENT_HIGH,
+    CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX, Node,
 };
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 

@@ -8,6 +8,7 @@ mod convergence;
 mod deadlines;
 mod doors;
 mod fuzzing;
+mod liveness;
 mod lww;
 mod places;
 mod replay;

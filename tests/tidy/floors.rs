@@ -3,15 +3,19 @@
 use crate::source::{assert_none, sources};
 
 /// Which floors of `src` each floor may import. What is not listed may import nothing.
-const MAY_IMPORT: [(&str, &[&str]); 10] = [
+const MAY_IMPORT: [(&str, &[&str]); 11] = [
     ("scan", &[]),
+    ("portions", &[]),
     ("event_loop", &[]),
     ("herd", &["scan"]),
     ("places", &[]),
     ("net", &["event_loop"]),
     ("worlds", &["event_loop", "net"]),
-    ("config", &["herd", "places"]),
-    ("server", &["config", "event_loop", "herd", "net", "places"]),
+    ("config", &["herd", "places", "portions"]),
+    (
+        "server",
+        &["config", "event_loop", "herd", "net", "places", "portions"],
+    ),
     (
         "probe",
         &[
@@ -20,6 +24,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
             "herd",
             "net",
             "places",
+            "portions",
             "server",
             "worlds",
         ],

@@ -16,6 +16,7 @@ const PARTS: [(&str, usize, &[&str]); 14] = [
         6500,
         &[
             "scan.rs",
+            "portions.rs",
             "event_loop",
             "net",
             "herd",

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::inbound::{Inbound, Progress, Role, Then, UNSENT_HIGH};
+use super::inbound::{Inbound, Progress, Role, Then};
 use crate::herd::{At, Command, Heard, Question, Report, Taken};
 use crate::net::{Host, Next, next_line};
 use crate::places;
@@ -11,10 +11,8 @@ use crate::server::desk::Shared;
 use crate::server::intent::{Inquiry, Intent, Waiter};
 use crate::server::journal::About;
 
-/// Lines of one client that one turn answers; the rest wait behind everybody else's.
-pub const CLIENT_LINES_A_TURN: usize = 20;
-/// Lines of one neighbour that one turn takes: a dump must not hold up clients.
-pub const PEER_LINES_A_TURN: usize = 256;
+/// What a line costs beside its bytes, in the units of [`WORK_A_TURN`](crate::portions::WORK_A_TURN).
+const LINE_WORK: usize = 400;
 /// A line that is too long is answered with this many of its bytes.
 pub const TOO_LONG_ECHO: usize = 128;
 
@@ -26,6 +24,10 @@ pub struct Conversation<'a, H: Host> {
     pub shared: &'a mut Shared,
     /// The loop.
     pub event_loop: &'a mut Loop<H>,
+    /// Costly work may begin.
+    pub may_work: bool,
+    /// What it has cost so far: see [`WORK_A_VISIT`](crate::portions::WORK_A_VISIT).
+    pub spent: usize,
     /// A line was refused because the table is full.
     pub table_was_full: bool,
 }
@@ -38,21 +40,22 @@ impl<H: Host> Conversation<'_, H> {
         let mut used = 0;
         let start = self.shared.answers.out.len();
         let unsent = self.inbound.unsent();
+        let portions = self.shared.config.portions;
         let mut count = 0;
         let then = loop {
             // Asked for anew at each line: a greeting in this very input changes the role, and a
             // WHATSAT may wait.
             let role = self.inbound.role();
             let limit = match role {
-                Role::Client => CLIENT_LINES_A_TURN,
-                Role::Neighbour(_) => PEER_LINES_A_TURN,
+                Role::Client => portions.client_lines,
+                Role::Neighbour(_) => portions.peer_lines,
             };
             let answers = self.shared.answers.out.len() - start;
             let rest = &input[used..];
             if self.shared.config.one_shot && role == Role::Client && answers > 0 {
                 break Then::Close;
             }
-            let full = count >= limit || unsent + answers > UNSENT_HIGH;
+            let full = count >= limit || unsent + answers > portions.unsent_high;
             if self.inbound.waits() || (!rest.is_empty() && full) {
                 break Then::Later;
             }
@@ -66,17 +69,29 @@ impl<H: Host> Conversation<'_, H> {
                     break Then::Close;
                 }
             };
+            let command = Command::parse(line);
+            if matches!(command, Some(Command::Whatsat(_))) && !self.may_search() {
+                break Then::Later;
+            }
             used = (used + line.len() + 1).min(input.len());
             count += 1;
-            self.line(role, line);
+            self.line(role, line, command);
         };
+        self.spent += count * LINE_WORK + used;
         Progress { used, then }
     }
 
+    /// True unless a WHATSAT would search the gazetteer, and this connection has had its share or
+    /// has to queue for it.
+    fn may_search(&self) -> bool {
+        let share = self.spent < self.shared.config.portions.work_a_visit;
+        (self.may_work && share) || self.shared.config.upstream.is_some()
+    }
+
     #[inline]
-    fn line(&mut self, role: Role, line: &[u8]) {
+    fn line(&mut self, role: Role, line: &[u8], command: Option<Command<'_>>) {
         self.shared.came(self.event_loop, about(self.inbound), line);
-        let done = match (role, Command::parse(line)) {
+        let done = match (role, command) {
             (Role::Client, Some(Command::Iamat(report))) => self.iamat(report),
             (Role::Client, Some(Command::Whatsat(question))) => self.whatsat(question),
             (Role::Client, Some(Command::Peer(name))) => self.greeted(name),
@@ -143,7 +158,9 @@ impl<H: Host> Conversation<'_, H> {
         out.extend_from_slice(line);
         let body = out.len();
         let (radius, bound) = (f64::from(question.radius_metres), usize::from(bound));
-        places::gazetteer::nearby(latitude, longitude, radius, bound, out);
+        let cost = places::gazetteer::nearby(latitude, longitude, radius, bound, out);
+        self.spent += cost;
+        self.event_loop.world.spend(cost);
         places::frame(out, body);
         shared.answer_goes(self.event_loop, token, start);
         true

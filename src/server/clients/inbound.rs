@@ -19,13 +19,9 @@ use super::deadlines::{
 };
 use crate::event_loop::{Handle, Readiness, Token};
 use crate::net::{Buffer, Network, Read, Transport};
+use crate::portions::Portions;
 use crate::server::neighbour::Neighbour;
 use crate::server::rows::row;
-
-/// Above this many unsent bytes nothing is read from a client. (asyncio: transports, high water.)
-pub const UNSENT_HIGH: usize = 64 * 1024;
-/// At this many, reading goes on. (asyncio: high / 4.)
-pub const UNSENT_LOW: usize = UNSENT_HIGH / 4;
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +80,8 @@ pub struct Inbound<S> {
     waits: bool,
     /// It had its share of this turn.
     served: bool,
+    /// A byte of it was read.
+    begun: bool,
     /// Bytes of answers that lie in the turn's buffer for it: our end must not go out before them.
     promised: usize,
     /// Made when the first is set: an idle client has none.
@@ -104,6 +102,7 @@ impl<S> Inbound<S> {
             paused: false,
             waits: false,
             served: false,
+            begun: false,
             promised: 0,
             deadlines: None,
         }
@@ -151,6 +150,12 @@ impl<S> Inbound<S> {
     #[inline]
     pub fn unsent(&self) -> usize {
         self.transport.unsent()
+    }
+
+    /// True until a byte of it was read: it may be TLS that begins.
+    #[inline]
+    pub fn is_new(&self) -> bool {
+        !self.begun
     }
 
     /// Whether the next commands wait for an answer of Places.
@@ -202,7 +207,10 @@ impl<S> Inbound<S> {
         if !self.backlogged {
             match self.transport.read(network, scratch)? {
                 Read::Nothing => return Ok(None),
-                Read::Bytes(read) => count = read,
+                Read::Bytes(read) => {
+                    self.begun = true;
+                    count = read;
+                }
                 Read::End => {}
             }
         }
@@ -270,6 +278,7 @@ impl<S> Inbound<S> {
         &mut self,
         network: &mut N,
         answers: &[u8],
+        portions: &Portions,
     ) -> io::Result<bool> {
         self.served = false;
         self.promised -= answers.len().min(self.promised);
@@ -280,9 +289,9 @@ impl<S> Inbound<S> {
             deadlines.unsent = None;
         }
         let unsent = self.transport.unsent();
-        if unsent > UNSENT_HIGH {
+        if unsent > portions.unsent_high {
             self.pause_writing();
-        } else if unsent <= UNSENT_LOW {
+        } else if unsent <= portions.unsent_low {
             self.resume_writing();
         }
         let owed = unsent + self.promised;
@@ -386,13 +395,19 @@ impl<S> Inbound<S> {
     }
 
     /// What must hold between two calls. Checked in debug builds.
-    pub fn check_invariants(&self) {
+    pub fn check_invariants(&self, portions: &Portions) {
         if !cfg!(debug_assertions) {
             return;
         }
         let unsent = self.transport.unsent();
-        debug_assert!(self.paused || unsent <= UNSENT_HIGH, "{unsent} unsent");
-        debug_assert!(!self.paused || unsent > UNSENT_LOW, "paused for nothing");
+        debug_assert!(
+            self.paused || unsent <= portions.unsent_high,
+            "{unsent} unsent"
+        );
+        debug_assert!(
+            !self.paused || unsent > portions.unsent_low,
+            "paused for nothing"
+        );
         debug_assert!(
             self.phase == Phase::Open || self.partial.is_empty() && !self.backlogged,
             "it keeps input that nobody will answer"

@@ -4,16 +4,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::conversation::{
-    CLIENT_LINES_A_TURN, Conversation, PEER_LINES_A_TURN, TOO_LONG_ECHO, about,
-};
+use super::conversation::{Conversation, TOO_LONG_ECHO, about};
 use super::deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
-use super::inbound::{Inbound, UNSENT_HIGH, UNSENT_LOW};
+use super::inbound::{Inbound, Role};
 use crate::config::Config;
 use crate::event_loop::{Readiness, Token};
 use crate::herd::ID_MAX;
 use crate::net::{Host, LINE_MAX};
 use crate::places::frame;
+use crate::portions::{
+    CLIENT_LINES_A_TURN, PEER_LINES_A_TURN, UNSENT_HIGH, UNSENT_LOW, VISITS_A_TURN, WORK_A_TURN,
+    WORK_A_VISIT,
+};
 use crate::server::callback::{Callback, Loop};
 use crate::server::connections::Connection;
 use crate::server::desk::{Floor, Shared};
@@ -21,6 +23,8 @@ use crate::server::intent::{Intent, Waiter};
 use crate::server::journal::About;
 use crate::server::limits::{Limit, limit};
 
+/// What a step of a TLS handshake costs, in the units of [`WORK_A_TURN`]: some 0.3 ms.
+const HANDSHAKE_WORK: usize = 100_000;
 /// A standing trouble is journalled this often.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
@@ -45,8 +49,7 @@ impl Clients {
         let text = format_args!("connected from {address}");
         floor.notice(About::Client(token), text);
         let (shared, event_loop) = (&mut *floor.shared, &mut *floor.event_loop);
-        let told = Readiness::EMPTY;
-        let served = self.serve(&mut inbound, floor.scratch, shared, event_loop, told);
+        let served = self.serve(&mut inbound, floor.scratch, shared, event_loop, false);
         floor.connections.insert(Connection::Inbound(inbound));
         self.lost_if(floor, token, served);
     }
@@ -58,8 +61,8 @@ impl Clients {
         }
     }
 
-    /// The poll told something of a connection: reads once and answers what came; the answers wait
-    /// for the end of the turn.
+    /// The poll told something of a connection, or it has `queued` and its turn comes: reads once
+    /// and answers what came; the answers wait for the end of the turn.
     ///
     /// # Errors
     /// The connection is lost.
@@ -70,10 +73,20 @@ impl Clients {
         scratch: &mut [u8],
         shared: &mut Shared,
         event_loop: &mut Loop<H>,
-        readiness: Readiness,
+        queued: bool,
     ) -> io::Result<()> {
-        inbound.note(readiness);
         let (token, start) = (inbound.token(), shared.answers.out.len());
+        let may_work = queued || shared.work.is_free();
+        if shared.config.tls
+            && (inbound.is_new() || event_loop.world.is_handshaking(inbound.stream()))
+        {
+            if !may_work {
+                shared.answers.touch(token, start);
+                return Ok(());
+            }
+            shared.work.spend(HANDSHAKE_WORK);
+            event_loop.world.spend(HANDSHAKE_WORK);
+        }
         if let Some(count) = inbound.read(&mut event_loop.world, scratch)? {
             let at_end = inbound.at_end();
             let mut kept = inbound.take_kept();
@@ -81,6 +94,8 @@ impl Clients {
                 inbound,
                 shared,
                 event_loop,
+                may_work,
+                spent: 0,
                 table_was_full: false,
             };
             let progress = if kept.is_empty() {
@@ -94,7 +109,8 @@ impl Clients {
                 kept.consume(progress.used);
                 progress
             };
-            let full = conversation.table_was_full;
+            let (full, spent) = (conversation.table_was_full, conversation.spent);
+            shared.work.spend(spent);
             inbound.promise(shared.answers.out.len() - start);
             inbound.keep(kept, &progress);
             if full {
@@ -112,7 +128,7 @@ impl Clients {
         let Some(inbound) = floor.connections.inbound(token) else {
             return;
         };
-        match inbound.advance(&mut floor.event_loop.world, answers) {
+        match inbound.advance(&mut floor.event_loop.world, answers, &config.portions) {
             Ok(false) => {}
             Ok(true) => return self.connection_lost(floor, token, "it ended"),
             Err(error) => {
@@ -120,12 +136,17 @@ impl Clients {
             }
         }
         if inbound.wants_again() {
-            floor.event_loop.call_soon(Callback::Again(token));
+            match inbound.role() {
+                Role::Client => floor.shared.work.join(token),
+                Role::Neighbour(_) => {
+                    floor.event_loop.call_soon(Callback::Again(token));
+                }
+            }
         }
         let handshake = config.tls && floor.event_loop.world.is_handshaking(inbound.stream());
         inbound.set_deadlines(floor.event_loop.time(), config.client_idle, handshake);
         arm(inbound, floor.event_loop);
-        inbound.check_invariants();
+        inbound.check_invariants(&config.portions);
     }
 
     /// [`Callback::Deadline`].
@@ -227,6 +248,9 @@ impl Clients {
             limit!(LINGER_DEADLINE, "after our end, a silent client's own", "", closed),
             limit!(LINGER_MAX, "the same, of one that goes on talking", "", closed),
             Limit::of("", "a report from the future", ahead, "", "invalid").option("max-ahead"),
+            limit!(WORK_A_TURN, "costly work a turn", "units of some 3 ns", waits),
+            limit!(WORK_A_VISIT, "of this, one connection's", "units", "it queues behind the others"),
+            limit!(VISITS_A_TURN, "of those that queue, served a turn", "", waits),
             limit!(CLIENT_LINES_A_TURN, "lines of a client a turn", "", waits),
             limit!(PEER_LINES_A_TURN, "lines of a neighbour a turn", "", waits),
         ]

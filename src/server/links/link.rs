@@ -7,13 +7,9 @@ use serde_json::{Value, json};
 use crate::event_loop::{Readiness, Token};
 use crate::herd::{Backlog, Store};
 use crate::net::{Network, Read, Transport};
+use crate::portions::Portions;
 use crate::server::rows::row;
 use crate::server::turn::{Item, News};
-
-/// Unsent bytes beyond which a link queues no more lines, only positions.
-pub const LINK_UNSENT_MAX: usize = 1 << 20;
-/// Below this many unsent bytes a link takes more of what it owes, up to this many in a turn.
-pub const LINK_UNSENT_LOW: usize = 64 * 1024;
 
 /// The connection of a link.
 pub struct Link<S> {
@@ -22,6 +18,7 @@ pub struct Link<S> {
     neighbour: usize,
     /// What it owes.
     backlog: Backlog,
+    portions: Portions,
     /// Where it begins in the turn's news: behind the first, if it came up in the middle of a turn.
     news_from: usize,
     /// A `Callback::Dump` or `Callback::Again` is queued.
@@ -31,11 +28,12 @@ pub struct Link<S> {
 
 impl<S> Link<S> {
     /// A link that connects.
-    pub fn new(stream: S, token: Token, neighbour: usize) -> Link<S> {
+    pub fn new(stream: S, token: Token, neighbour: usize, portions: Portions) -> Link<S> {
         Link {
             transport: Transport::connecting(stream, token),
             neighbour,
             backlog: Backlog::default(),
+            portions,
             news_from: 0,
             dump_queued: false,
             again: false,
@@ -106,7 +104,7 @@ impl<S> Link<S> {
     /// Queues a piece of what it owes; calls `each` with every line.
     pub fn queue_owed(&mut self, store: &Store, mut each: impl FnMut(&[u8])) {
         self.dump_queued = false;
-        while self.transport.unsent() < LINK_UNSENT_LOW {
+        while self.transport.unsent() < self.portions.link_unsent_low {
             let Some(position) = self.backlog.pop() else {
                 break;
             };
@@ -118,7 +116,7 @@ impl<S> Link<S> {
     }
 
     /// Sends what waits and the turn's news. What the system does not take is kept, up to
-    /// [`LINK_UNSENT_MAX`] bytes, and beyond them as positions. Returns how many items of the news,
+    /// [`LINK_UNSENT_MAX`](crate::portions::LINK_UNSENT_MAX) bytes, and beyond them as positions. Returns how many items of the news,
     /// from the one of the returned number on, went out or wait as bytes. `gathered` is scratch.
     ///
     /// # Errors
@@ -142,7 +140,7 @@ impl<S> Link<S> {
             }
             gathered
         };
-        if self.unsent() + bytes.len() <= LINK_UNSENT_MAX {
+        if self.unsent() + bytes.len() <= self.portions.link_unsent_max {
             if self.unsent() == 0 {
                 self.transport.write(network, bytes)?;
                 return Ok((from, taken));
@@ -164,7 +162,7 @@ impl<S> Link<S> {
                 continue;
             }
             let line = news.line(item);
-            if taken.is_none() && self.unsent() + line.len() <= LINK_UNSENT_MAX {
+            if taken.is_none() && self.unsent() + line.len() <= self.portions.link_unsent_max {
                 self.transport.queue(line);
             } else {
                 taken.get_or_insert(number);
@@ -181,7 +179,7 @@ impl<S> Link<S> {
     /// True if it has room for more of what it owes, and no callback for that is queued: then the
     /// caller queues one.
     pub fn wants_dump(&mut self) -> bool {
-        let room = self.unsent() < LINK_UNSENT_LOW && !self.backlog.is_empty();
+        let room = self.unsent() < self.portions.link_unsent_low && !self.backlog.is_empty();
         room && !std::mem::replace(&mut self.dump_queued, true)
     }
 
@@ -193,12 +191,14 @@ impl<S> Link<S> {
     /// What must hold between two calls. Checked in debug builds.
     pub fn check_invariants(&self) {
         debug_assert!(
-            self.unsent() <= LINK_UNSENT_MAX,
+            self.unsent() <= self.portions.link_unsent_max,
             "{} bytes wait on a link",
             self.unsent()
         );
         debug_assert!(
-            self.backlog.is_empty() || self.dump_queued || self.unsent() >= LINK_UNSENT_LOW,
+            self.backlog.is_empty()
+                || self.dump_queued
+                || self.unsent() >= self.portions.link_unsent_low,
             "it owes records, and nothing will send them"
         );
     }

@@ -4,5 +4,5 @@ mod link;
 mod part;
 mod shown;
 
-pub use link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX, Link};
+pub use link::Link;
 pub use part::Links;

@@ -116,7 +116,12 @@ impl Links {
                 let deadline = Callback::ConnectDeadline(token);
                 let deadline = floor.event_loop.call_later(CONNECT_DEADLINE, deadline);
                 slot.state = State::Dialling(token, deadline);
-                let link = Box::new(Link::new(stream, token, index));
+                let link = Box::new(Link::new(
+                    stream,
+                    token,
+                    index,
+                    floor.shared.config.portions,
+                ));
                 floor.connections.insert(Connection::Link(link));
             }
             Err(error) => self.dial_later(floor, index, &error.to_string()),

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::link::{LINK_UNSENT_LOW, LINK_UNSENT_MAX, Link};
+use super::link::Link;
 use super::part::{Links, Slot, State};
 use crate::net::{BACKOFF_FIRST, BACKOFF_MAX, CONNECT_DEADLINE, Host};
+use crate::portions::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
 use crate::server::callback::Loop;
 use crate::server::connections::Connection;
 use crate::server::desk::{Desk, Shared};

@@ -40,6 +40,13 @@ impl Net {
         self.cuts.insert((from, to));
     }
 
+    /// From now on `from` sends so many bytes a second to `to`.
+    pub fn slow(&mut self, from: usize, to: usize, speed: u32) {
+        self.trace
+            .add("slow", &[from as u64, to as u64, speed.into()], &[]);
+        self.slow.insert((from, to), speed);
+    }
+
     /// Ends a cut: what was held arrives, or its stream is reset.
     pub fn heal(&mut self, from: usize, to: usize) {
         self.trace.add("heal", &[from as u64, to as u64], &[]);

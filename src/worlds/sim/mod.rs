@@ -13,7 +13,7 @@ mod stream;
 mod trace;
 mod world;
 
-pub use net::{Net, Weather};
+pub use net::{Net, Price, Weather};
 pub use simulation::Simulation;
 pub use stream::End;
 pub use trace::{TRACE_LINES_MAX, Trace};

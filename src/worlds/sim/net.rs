@@ -29,6 +29,19 @@ pub struct Weather {
     pub piece_max: usize,
     /// Bytes of one direction that may be under way or unread.
     pub window: usize,
+    /// What a node's clock pays for what it does.
+    pub price: Price,
+}
+
+/// What a node's clock pays: so long does its turn last, and nothing it sends leaves before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Price {
+    /// A read or a write.
+    pub call: Duration,
+    /// Each byte of it.
+    pub byte: Duration,
+    /// A unit of [`World::spend`](crate::event_loop::World::spend).
+    pub work: Duration,
 }
 
 impl Default for Weather {
@@ -37,6 +50,7 @@ impl Default for Weather {
             delay: (Duration::from_micros(50), Duration::from_millis(5)),
             piece_max: 4096,
             window: 16 * 1024,
+            price: Price::default(),
         }
     }
 }
@@ -53,6 +67,8 @@ pub struct Net {
     pub(super) streams: BTreeMap<usize, [Half; 2]>,
     next_stream: usize,
     pub(super) cuts: BTreeSet<(usize, usize)>,
+    /// Directions between nodes that carry only so many bytes a second.
+    pub(super) slow: BTreeMap<(usize, usize), u32>,
     /// Where clients come from, unless somebody says otherwise.
     pub client_host: IpAddr,
     pub(super) disks: Vec<Disk>,
@@ -75,6 +91,7 @@ impl Net {
             streams: BTreeMap::new(),
             next_stream: 0,
             cuts: BTreeSet::new(),
+            slow: BTreeMap::new(),
             client_host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             disks: (0..nodes).map(|_| Disk::default()).collect(),
             names: BTreeMap::new(),
@@ -234,6 +251,7 @@ impl Net {
 
     /// Reads once.
     pub fn read(&mut self, end: End, buffer: &mut [u8]) -> io::Result<usize> {
+        self.pay(end, 0);
         let half = self.half(end).ok_or(io::ErrorKind::NotConnected)?;
         if half.reset {
             return Err(io::ErrorKind::ConnectionReset.into());
@@ -254,6 +272,7 @@ impl Net {
             &[end.stream as u64, end.side as u64],
             &buffer[..count],
         );
+        self.pay(end, count);
         if let Some(sender) = self.half(end.other()) {
             sender.outstanding -= count.min(sender.outstanding);
             if std::mem::take(&mut sender.blocked) {
@@ -265,6 +284,8 @@ impl Net {
 
     /// Writes once: perhaps less than all, in pieces that arrive one after the other.
     pub fn write(&mut self, end: End, bytes: &[u8]) -> io::Result<usize> {
+        self.pay(end, 0);
+        self.pay(end, bytes.len());
         let window = self.weather.window;
         let half = self.half(end).ok_or(io::ErrorKind::NotConnected)?;
         if half.reset || half.ended {
@@ -350,19 +371,44 @@ impl Net {
             .map(|halves| &mut halves[end.side])
     }
 
+    /// The node whose end this is pays for a call with so many bytes.
+    fn pay(&mut self, end: End, bytes: usize) {
+        let price = self.weather.price;
+        if let Some(Owner::Node(node)) = self.half(end).map(|half| half.owner) {
+            self.ports[node].spent += match bytes {
+                0 => price.call,
+                bytes => price.byte * bytes as u32,
+            };
+        }
+    }
+
     /// Puts something on its way from `end` to the other end.
     fn send(&mut self, end: End, payload: Payload) {
         let (least, most) = self.weather.delay;
         let spread = (most - least).as_nanos() as u64;
         let delay = least + Duration::from_nanos(self.below(spread));
-        let now = self.now;
-        let Some(half) = self.half(end) else {
+        let Some(halves) = self.streams.get(&end.stream) else {
             return;
+        };
+        let half = &halves[end.side];
+        let now = match half.owner {
+            Owner::Node(node) => self.now + self.ports[node].spent,
+            _ => self.now,
+        };
+        let ends = half.node.zip(halves[1 - end.side].node);
+        let takes = match (ends.and_then(|ends| self.slow.get(&ends)), &payload) {
+            (Some(&speed), Payload::Bytes(bytes)) => {
+                Duration::from_secs(1) * bytes.len() as u32 / speed
+            }
+            _ => Duration::ZERO,
         };
         // Clients are near: only what passes between nodes takes time.
         let when = match half.node {
-            Some(_) => (now + delay).max(half.last_arrival),
+            Some(_) => (now + delay).max(half.last_arrival) + takes,
             None => now,
+        };
+        let Some(half) = self.half(end) else {
+            return;
         };
         half.last_arrival = when;
         self.schedule(when, end.other(), payload);

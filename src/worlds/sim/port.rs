@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::stream::End;
 use crate::event_loop::Token;
@@ -27,6 +28,8 @@ pub(super) struct Port {
     /// Jobs that are done, told at the next poll: names asked for, snapshots.
     pub jobs: Vec<(u64, Result<Vec<SocketAddr>, String>)>,
     pub answers: BTreeMap<u64, Result<Vec<SocketAddr>, String>>,
+    /// How long its turn has taken so far, by what it paid.
+    pub spent: Duration,
     /// epoll's ready list.
     pub ready: BTreeSet<Source>,
 }

@@ -14,6 +14,8 @@ struct Machine<W: World, A: Application<W>> {
     event_loop: EventLoop<W, A::Callback>,
     application: A,
     born: Duration,
+    /// It is busy with its turn until then.
+    busy: Duration,
 }
 
 /// Many nodes on one network and one clock. Their world is a [`SimWorld`], or one around it.
@@ -84,6 +86,7 @@ impl<W: World, A: Application<W>> Simulation<A, W> {
             event_loop,
             application,
             born,
+            busy: born,
         });
         Ok(())
     }
@@ -132,6 +135,7 @@ impl<W: World, A: Application<W>> Simulation<A, W> {
                     .next_deadline()
                     .map(|when| machine.born + when)
             };
+            let when = when.map(|when| when.max(machine.busy));
             next = next.into_iter().chain(when).min();
         }
         next
@@ -143,11 +147,16 @@ impl<W: World, A: Application<W>> Simulation<A, W> {
             let Some(machine) = machine else {
                 continue;
             };
+            if machine.busy > now {
+                continue;
+            }
             let due = machine.event_loop.next_deadline();
             if due.is_some_and(|when| machine.born + when <= now)
                 || self.net.borrow().has_events(node)
             {
+                self.net.borrow_mut().ports[node].spent = Duration::ZERO;
                 machine.event_loop.run_once(&mut machine.application)?;
+                machine.busy = now + self.net.borrow().ports[node].spent;
             }
         }
         Ok(())

@@ -47,7 +47,14 @@ impl World for SimWorld {
     }
 
     fn stopwatch(&self) -> Duration {
-        self.net.borrow().now - self.born
+        let net = self.net.borrow();
+        net.now + net.ports[self.node].spent - self.born
+    }
+
+    fn spend(&mut self, units: usize) {
+        let mut net = self.net.borrow_mut();
+        let price = net.weather.price.work;
+        net.ports[self.node].spent += price * units as u32;
     }
 
     fn waker(&self) -> Arc<dyn Wake> {

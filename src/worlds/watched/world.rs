@@ -91,6 +91,10 @@ impl<W: World> World for Watched<W> {
         answer
     }
 
+    fn spend(&mut self, units: usize) {
+        self.inner.spend(units);
+    }
+
     fn stopwatch(&self) -> Duration {
         let time = self.inner.stopwatch();
         self.record(Question::new(Kind::Stopwatch), |out| out.loop_time(time));

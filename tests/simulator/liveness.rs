@@ -1,0 +1,221 @@
+//! Nobody waits for ever because others want much: measured while they want it, on machines whose
+//! clocks pay for what they do.
+
+use std::time::Duration;
+
+use herd::config::Config;
+use herd::portions::Portions;
+use herd::server::Node;
+use herd::worlds::sim::{End, Price, SimWorld, Simulation, Weather};
+
+use crate::stage::{Play, boot, config};
+
+/// About what a request costs outside: 5 us a call, 3 ns a byte or a unit of work.
+const PRICE: Price = Price {
+    call: Duration::from_micros(5),
+    byte: Duration::from_nanos(3),
+    work: Duration::from_nanos(3),
+};
+/// All is looked at this often.
+const STEP: Duration = Duration::from_millis(1);
+/// WHATSATs that an asker has under way.
+const DEPTH: usize = 20;
+
+type Sim = Simulation<Node<SimWorld>>;
+
+fn weather() -> Weather {
+    Weather {
+        window: 256 * 1024,
+        price: PRICE,
+        ..Weather::default()
+    }
+}
+
+/// The same server without a budget: a turn does all that is wanted of it.
+fn boundless() -> Portions {
+    Portions {
+        work_a_turn: usize::MAX / 4,
+        work_a_visit: usize::MAX / 4,
+        visits_a_turn: usize::MAX,
+        ..Portions::default()
+    }
+}
+
+/// One that asks without end, and how often it was answered.
+struct Asker {
+    end: End,
+    asked: usize,
+    answered: usize,
+    /// The end of what was heard, since a word may come in two pieces.
+    tail: String,
+}
+
+impl Asker {
+    fn new(sim: &mut Sim, node: usize) -> Asker {
+        Asker {
+            end: sim.client(node),
+            asked: 0,
+            answered: 0,
+            tail: String::new(),
+        }
+    }
+
+    fn go_on(&mut self, sim: &mut Sim) {
+        let (text, over) = sim.hear(self.end);
+        assert!(!over);
+        const WORD: &str = "\"status\" : ";
+        self.tail.push_str(&text);
+        self.answered += self.tail.matches(WORD).count();
+        let keep = self.tail.len().saturating_sub(WORD.len() - 1);
+        let keep = (keep..)
+            .find(|&at| self.tail.is_char_boundary(at))
+            .expect("its end");
+        // A word that was counted is gone with what stood before it.
+        let after = self.tail.rfind(WORD).map_or(0, |at| at + WORD.len());
+        self.tail.drain(..keep.max(after).min(self.tail.len()));
+        let room = DEPTH - (self.asked - self.answered);
+        sim.say(self.end, &"WHATSAT dense 50 20\n".repeat(room));
+        self.asked += room;
+    }
+}
+
+/// A client that is content with one answer at a time, and how long it waited for each.
+struct Polite {
+    end: End,
+    since: Option<Duration>,
+    waits: Vec<Duration>,
+}
+
+impl Polite {
+    fn go_on(&mut self, sim: &mut Sim) {
+        let now = sim.net().now;
+        if sim.hear(self.end).0.ends_with('\n')
+            && let Some(since) = self.since.take()
+        {
+            self.waits.push(now - since);
+        }
+        if self.since.is_none() {
+            let number = self.waits.len();
+            sim.say(self.end, &format!("IAMAT polite +34-118 {number}\n"));
+            self.since = Some(now);
+        }
+    }
+
+    /// The median and the longest, the one that is still under way among them.
+    fn waited(&mut self, now: Duration) -> (Duration, Duration) {
+        self.waits.extend(self.since.map(|since| now - since));
+        self.waits.sort();
+        (
+            self.waits[self.waits.len() / 2],
+            self.waits[self.waits.len() - 1],
+        )
+    }
+}
+
+/// What a crowd of askers leaves to the others.
+struct Crowded {
+    median: Duration,
+    worst: Duration,
+    /// The longest that an update of a neighbour was unknown.
+    stale: Duration,
+    /// How long a dump took; `None`: longer than the play.
+    dump: Option<Duration>,
+    /// Answers of the asker that got fewest, of the one that got most, of all.
+    answers: (usize, usize, usize),
+}
+
+const RECORDS: usize = 2_000;
+
+/// A server that has `askers` near a dense place, a neighbour that is told something each
+/// millisecond, and another that comes up and is owed the whole table.
+fn crowd(askers: usize, portions: Portions, play: Duration) -> Crowded {
+    let mut sim = Sim::new(3, 5, weather());
+    let mut me = config(&["Crowd", "Near", "Fresh"]);
+    me.portions = portions;
+    let at = |index| Config {
+        me: index,
+        ..me.clone()
+    };
+    boot(&mut sim, 0, at(0));
+    boot(&mut sim, 1, at(1));
+    sim.wait(Duration::from_secs(1));
+    let teller = sim.client(0);
+    sim.say(teller, "IAMAT dense +34.0689-118.4451 1\n");
+    for number in 0..RECORDS {
+        sim.say(teller, &format!("IAMAT known{number} +34-118 1\n"));
+        sim.wait(STEP / 10);
+        sim.hear(teller);
+    }
+    sim.wait(Duration::from_secs(1));
+    let end = sim.client(0);
+    let mut polite = Polite {
+        end,
+        since: None,
+        waits: Vec::new(),
+    };
+    let mut askers: Vec<_> = (0..askers).map(|_| Asker::new(&mut sim, 0)).collect();
+    let near = sim.client(1);
+    let begun = sim.net().now;
+    boot(&mut sim, 2, at(2));
+    let (mut told, mut known) = (Vec::new(), 0);
+    let (mut stale, mut dump) = (Duration::ZERO, None);
+    while sim.net().now < begun + play {
+        askers.iter_mut().for_each(|asker| asker.go_on(&mut sim));
+        polite.go_on(&mut sim);
+        sim.say(near, &format!("IAMAT news{} +34-118 1\n", told.len()));
+        sim.hear(near);
+        told.push(sim.net().now);
+        sim.wait(STEP);
+        let now = sim.net().now;
+        let store = sim.application(0).expect("is up").store();
+        while known < told.len() && store.find(format!("news{known}").as_bytes()).is_some() {
+            stale = stale.max(now - told[known]);
+            known += 1;
+        }
+        if sim.application(2).expect("is up").store().len() > RECORDS {
+            dump.get_or_insert(now - begun);
+        }
+    }
+    let now = sim.net().now;
+    stale = told
+        .get(known)
+        .map_or(stale, |&since| stale.max(now - since));
+    let (median, worst) = polite.waited(now);
+    let answers: Vec<_> = askers.iter().map(|asker| asker.answered).collect();
+    let fewest = *answers.iter().min().expect("askers");
+    let most = *answers.iter().max().expect("askers");
+    Crowded {
+        median,
+        worst,
+        stale,
+        dump,
+        answers: (fewest, most, answers.iter().sum()),
+    }
+}
+
+const MEDIAN: Duration = Duration::from_millis(15);
+const WORST: Duration = Duration::from_millis(100);
+
+#[test]
+fn a_crowd_that_asks_much_waits_for_itself() {
+    let found = crowd(150, Portions::default(), Duration::from_millis(400));
+    println!(
+        "IAMAT {:?}, at worst {:?}; news after {:?}, a dump after {:?}; answers {:?}",
+        found.median, found.worst, found.stale, found.dump, found.answers
+    );
+    assert!(found.median <= MEDIAN && found.worst <= WORST);
+    assert!(found.stale <= WORST);
+    assert!(found.dump.is_some());
+    let (fewest, most, _) = found.answers;
+    assert!(fewest * 2 >= most && most > 0, "{:?}", found.answers);
+}
+
+#[test]
+fn without_a_budget_a_crowd_starves_everybody() {
+    let found = crowd(150, boundless(), Duration::from_millis(400));
+    println!(
+        "IAMAT {:?}, at worst {:?}; news after {:?}, a dump after {:?}; answers {:?}",
+        found.median, found.worst, found.stale, found.dump, found.answers
+    );
+    assert!(found.median > MEDIAN || found.worst > WORST);
+}
