@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::stage::PATIENCE;
 use herd::event_loop::{Event, Readiness, Token, World};
 use herd::net::Network;
-use herd::worlds::os::OsWorld;
+use herd::worlds::os::{NOT_SENT_MAX, OsWorld};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -194,6 +194,26 @@ fn an_end_after_the_event_of_the_bytes_is_told_by_itself() {
     peer.shutdown(Shutdown::Write).unwrap();
     assert!(wait_for(&mut world, A).contains(READABLE | READ_CLOSED));
     assert_eq!(world.read(&mut stream, &mut [0; 64]).unwrap(), 0);
+}
+
+/// What a link says to a neighbour that does not read is on its way or with us: the kernel keeps little
+/// of it, or news would grow old there.
+#[test]
+fn the_kernel_keeps_little_that_it_has_not_sent() {
+    let mut world = OsWorld::new().unwrap();
+    let (mut stream, peer) = connection(&mut world, A);
+    let mut sent = 0;
+    while sent == 0 || !told(&mut world).is_empty() {
+        while let Ok(count) = world.write(&mut stream, &[7; 65_536]) {
+            sent += count;
+        }
+    }
+    let theirs = SockRef::from(&peer).recv_buffer_size().unwrap();
+    let ours = NOT_SENT_MAX as usize + 65_536;
+    assert!(
+        sent <= theirs + ours,
+        "{sent} bytes, {theirs} of them there"
+    );
 }
 
 /// A full send buffer becomes writable again once the other side has read: told once.

@@ -8,7 +8,7 @@ use herd::portions::Portions;
 use herd::server::Node;
 use herd::worlds::sim::{End, Price, SimWorld, Simulation, Weather};
 
-use crate::stage::{Play, boot, config};
+use crate::stage::{Dice, Play, boot, config};
 
 /// About what a request costs outside: 5 us a call, 3 ns a byte or a unit of work.
 const PRICE: Price = Price {
@@ -218,4 +218,64 @@ fn without_a_budget_a_crowd_starves_everybody() {
         found.median, found.worst, found.stale, found.dump, found.answers
     );
     assert!(found.median > MEDIAN || found.worst > WORST);
+}
+
+/// One hundredth of a link of 300 KB/s, beside 12,000 updates a second of 100,000 clients, and of
+/// what a link keeps as bytes.
+const SPEED: u32 = 30_000;
+const CLIENTS: u64 = 1_000;
+/// So long takes a round over the table at that speed; and what waits as bytes in front of it.
+const ROUND: Duration = Duration::from_millis(3_500);
+const AHEAD: Duration = Duration::from_millis(1_000);
+
+/// Each report becomes known within one round of all that the link owes, whatever is said meanwhile.
+#[test]
+fn what_a_slow_link_owes_is_told_in_the_order_in_which_it_came_up() {
+    let mut sim = Sim::new(
+        2,
+        9,
+        Weather {
+            window: 8 * 1024,
+            ..weather()
+        },
+    );
+    let mut me = config(&["Busy", "Far"]);
+    me.portions.link_unsent_max = 10 * 1024;
+    me.portions.link_unsent_low = 1024;
+    let far = Config {
+        me: 1,
+        ..me.clone()
+    };
+    boot(&mut sim, 0, me);
+    boot(&mut sim, 1, far);
+    sim.wait(Duration::from_secs(1));
+    sim.net_mut().slow(0, 1, SPEED);
+    let phone = sim.client(0);
+    let mut dice = Dice::new(4);
+    // Those that reported once, and when, as long as the far server does not know them.
+    let mut once = Vec::new();
+    let mut longest = Duration::ZERO;
+    for step in 0..12_000_u32 {
+        for _ in 0..dice.roll(3) {
+            let id = dice.roll(CLIENTS);
+            sim.say(phone, &format!("IAMAT client{id:0>60} +34-118 {step}\n"));
+        }
+        if step % 300 == 299 {
+            let id = format!("once{:0>60}", step);
+            sim.say(phone, &format!("IAMAT {id} +34-118 1\n"));
+            once.push((id, sim.net().now));
+        }
+        sim.hear(phone);
+        sim.wait(STEP);
+        let now = sim.net().now;
+        let store = sim.application(1).expect("is up").store();
+        once.retain(|(id, since)| {
+            longest = longest.max(now - *since);
+            store.find(id.as_bytes()).is_none()
+        });
+    }
+    let owed = sim.application(0).expect("is up").owed();
+    println!("{owed:?} owed at the end; unknown for {longest:?} at most");
+    assert!(owed[0] as u64 > CLIENTS / 2, "the link was fast enough");
+    assert!(longest <= ROUND + AHEAD, "unknown for {longest:?}");
 }

@@ -116,8 +116,9 @@ impl<S> Link<S> {
     }
 
     /// Sends what waits and the turn's news. What the system does not take is kept, up to
-    /// [`LINK_UNSENT_MAX`](crate::portions::LINK_UNSENT_MAX) bytes, and beyond them as positions. Returns how many items of the news,
-    /// from the one of the returned number on, went out or wait as bytes. `gathered` is scratch.
+    /// [`LINK_UNSENT_MAX`](crate::portions::LINK_UNSENT_MAX) bytes, and beyond them as positions.
+    /// Returns how many items of the news, from the one of the returned number on, went out or wait as
+    /// bytes. `gathered` is scratch.
     ///
     /// # Errors
     /// The connection is lost.
@@ -140,7 +141,8 @@ impl<S> Link<S> {
             }
             gathered
         };
-        if self.unsent() + bytes.len() <= self.portions.link_unsent_max {
+        let room = self.unsent() + bytes.len() <= self.portions.link_unsent_max;
+        if room && self.backlog.is_empty() {
             if self.unsent() == 0 {
                 self.transport.write(network, bytes)?;
                 return Ok((from, taken));
@@ -153,10 +155,11 @@ impl<S> Link<S> {
         Ok((from, taken))
     }
 
-    /// Queues lines as long as there is room, and keeps the positions of all that follow. Returns
-    /// how many were queued.
+    /// Queues lines as long as there is room, and keeps the positions of all that follow: of all, if
+    /// anything is owed, since a record that changes often would keep others away for ever if its
+    /// lines overtook them. Returns how many were queued.
     fn queue_or_mark(&mut self, news: &News, items: &[Item]) -> usize {
-        let mut taken = None;
+        let mut taken = (!self.backlog.is_empty()).then_some(0);
         for (number, item) in items.iter().enumerate() {
             if !self.wants(item) {
                 continue;

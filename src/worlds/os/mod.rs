@@ -7,6 +7,6 @@ mod waker;
 mod world;
 
 pub use resolving::Resolver;
-pub use sockets::{KEEPALIVE_DEAD, Listener, OsStream};
+pub use sockets::{KEEPALIVE_DEAD, Listener, NOT_SENT_MAX, OsStream};
 pub use waker::OsWaker;
 pub use world::{EVENTS_MAX, OsWorld};

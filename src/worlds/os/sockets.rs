@@ -22,6 +22,10 @@ pub const KEEPALIVE_DEAD: Duration = Duration::from_secs(14);
 /// What the kernel keeps for one client that does not read (it doubles the figure).
 const SEND_BUFFER: usize = 256 * 1024;
 
+/// What the kernel keeps of what it has not sent yet, on a connection that we dialled: what lies there
+/// is news no longer when it leaves, and cannot be replaced by younger.
+pub const NOT_SENT_MAX: u32 = 128 * 1024;
+
 /// A listening socket, with a spare descriptor to shed connections when none is left.
 pub struct Listener {
     pub(super) socket: TcpListener,

@@ -304,7 +304,9 @@ impl Network for OsWorld {
 
     fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<OsStream> {
         let socket = TcpStream::connect(address)?;
-        SockRef::from(&socket).set_tcp_nodelay(true)?;
+        let options = SockRef::from(&socket);
+        options.set_tcp_nodelay(true)?;
+        options.set_tcp_notsent_lowat(sockets::NOT_SENT_MAX)?;
         let layered = Layered::plain(socket);
         let mut stream = OsStream { layered, token };
         self.register(&mut stream, token)?;
