@@ -142,7 +142,8 @@ pub trait World {
     fn time(&mut self) -> Duration;
 
     /// Waits until something is ready, at most for `timeout` (`None`: without end), and appends
-    /// what is ready to `events`. A wait cut short by a signal is an empty answer, not an error.
+    /// what is ready to `events`. A wait cut short by a signal is no error: it tells of what
+    /// is ready by then.
     ///
     /// # Errors
     /// Only what makes the poller useless (a closed descriptor, say).

@@ -143,13 +143,14 @@ pub trait Host: Network {
     /// A random number, evenly spread.
     fn random(&mut self) -> u64;
 
-    /// Appends to the journal, at most once, never blocking; perhaps less than all.
+    /// Leaves bytes for the journal's writer, which takes its time without holding anybody up; perhaps
+    /// not all of them, while it is behind.
     ///
     /// # Errors
-    /// A full disk, a stalled pipe, no journal.
+    /// None outside of a replay that has ended.
     fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
-    /// Bytes that the journal's file holds; 0 if there is none, or if it is no plain file.
+    /// Bytes that the journal's file held when it was opened; 0 if there is none.
     fn journal_size(&mut self) -> u64;
 
     /// Reads the certificates again: connections from now on use them. False if there are none.
@@ -184,11 +185,16 @@ pub trait Host: Network {
     /// Why it could not be written; the one before it still stands.
     fn snapshot_written(&mut self) -> Result<u64, String>;
 
-    /// Opens the journal's file again by its name, after somebody moved it away.
+    /// Has the journal's file opened again by its name, after somebody moved it away;
+    /// [`Event::Done`](crate::event_loop::Event::Done) with `job` tells how it went. Never, without a
+    /// journal.
+    fn reopen_journal(&mut self, job: u64);
+
+    /// The size of the file that was opened.
     ///
     /// # Errors
     /// As the system says; the old file stays in use.
-    fn reopen_journal(&mut self) -> io::Result<()>;
+    fn journal_reopened(&mut self) -> Result<u64, String>;
 }
 
 const EMFILE: i32 = 24;

@@ -14,6 +14,8 @@ pub enum Part {
     Questions,
     /// Snapshots: one that is written to its end.
     Snapshots,
+    /// The journal: its file is opened anew.
+    Journal,
 }
 
 impl Part {
@@ -26,6 +28,7 @@ impl Part {
         match self {
             Part::Questions => "questions",
             Part::Snapshots => "snapshots",
+            Part::Journal => "journal",
         }
     }
 
@@ -33,7 +36,8 @@ impl Part {
     fn of(job: u64) -> (Part, u64) {
         let part = match job >> 56 {
             0 => Part::Questions,
-            _ => Part::Snapshots,
+            1 => Part::Snapshots,
+            _ => Part::Journal,
         };
         (part, job & (u64::MAX >> 8))
     }
@@ -170,6 +174,7 @@ impl Callback {
                 format!("the resolver has answered job {number}")
             }
             Callback::Done(Part::Snapshots, _) => String::from("the snapshot is written"),
+            Callback::Done(Part::Journal, _) => String::from("the journal was opened anew"),
             Callback::Signal(number) => format!("signal {number} arrived"),
             Callback::StopDeadline => String::from("stopping has taken too long"),
         }
@@ -237,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_job_names_its_part_and_its_number() {
-        for part in [Part::Questions, Part::Snapshots] {
+        for part in [Part::Questions, Part::Snapshots, Part::Journal] {
             for number in [0, 1, u64::MAX >> 8] {
                 assert_eq!(Part::of(part.job(number)), (part, number));
             }

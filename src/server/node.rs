@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io;
 
-use super::callback::{Callback, Loop};
+use super::callback::{Callback, Loop, Part};
 use super::desk::Desk;
 use super::journal::About;
 use super::parts::{Parts, STOP_DEADLINE};
@@ -95,15 +95,7 @@ impl<H: Host> Node<H> {
     /// Opens anew what others may have changed: the journal, and the certificates.
     fn hang_up(&mut self, event_loop: &mut Loop<H>) {
         let floor = &mut self.desk.floor(event_loop);
-        let reopened = match floor.event_loop.world.reopen_journal() {
-            Ok(()) => {
-                let size = floor.event_loop.world.journal_size();
-                floor.shared.journal.opened(size);
-                String::from("the journal was reopened")
-            }
-            Err(error) => format!("the journal could not be reopened: {error}"),
-        };
-        floor.notice(About::Server, format_args!("{reopened}"));
+        floor.event_loop.world.reopen_journal(Part::Journal.job(0));
         let reloaded = match floor.event_loop.world.reload_identity() {
             Ok(false) => return,
             Ok(true) => String::from("the certificates were read again"),

@@ -12,6 +12,7 @@ use super::connections::Connection;
 use super::desk::{Desk, Floor, Shared};
 use super::door::{Door, LISTENER};
 use super::intent::Intent;
+use super::journal::About;
 use super::links::Links;
 use super::questions::Questions;
 use super::snapshots::Snapshots;
@@ -77,10 +78,7 @@ impl<H: Host> Parts<H> {
             Callback::AcceptRetry => self.door.retry(floor.event_loop),
             Callback::Deadline(token) => self.clients.deadline(floor, token),
             Callback::Redial(index) => self.links.dial(floor, index),
-            Callback::ConnectDeadline(token) => {
-                let why = "the connect took too long";
-                self.links.connection_lost(floor, token, why);
-            }
+            Callback::ConnectDeadline(token) => self.links.deadline(floor, token),
             Callback::Dump(token) => self.links.dump(floor, token),
             Callback::Snapshot => {
                 if let Some(snapshots) = &mut self.snapshots {
@@ -179,6 +177,16 @@ impl<H: Host> Parts<H> {
                 if let Some(snapshots) = &mut self.snapshots {
                     snapshots.done(floor);
                 }
+            }
+            Part::Journal => {
+                let text = match floor.event_loop.world.journal_reopened() {
+                    Ok(size) => {
+                        floor.shared.journal.opened(size);
+                        String::from("the journal was reopened")
+                    }
+                    Err(why) => format!("the journal could not be reopened: {why}"),
+                };
+                floor.notice(About::Server, format_args!("{text}"));
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod calls;
 mod clocks;
+mod frozen_disk;
 mod hosts;
 mod script;
 mod small_disk;

@@ -257,7 +257,7 @@ fn a_replay_that_nobody_can_hold_runs_to_its_end() {
         &["--replay", recording, "--trace", "replay.json"],
     );
     assert_eq!(exit.code, Some(0), "{exit:?}");
-    has(&exit.stdout, &["equal: 25 callbacks"]);
+    has(&exit.stdout, &["equal: 23 callbacks"]);
     let trace = std::fs::read_to_string(directory.path().join("replay.json")).expect("a trace");
     has(&trace, &["\"name\":\"Clark\"", "kiwi.cs.ucla.edu"]);
     // A full disk ends a trace and a recording, and no server.

@@ -309,6 +309,29 @@ fn walk(name: &str, address: SocketAddr, updates: usize) -> Vec<(String, String)
     said
 }
 
+// ---- A server that was stopped ----
+
+/// When it goes on, its timers are long due, and what was said meanwhile lies in its sockets: the signal
+/// that ends the stop interrupts its poll, which must look at them all the same.
+#[test]
+fn what_was_said_to_a_stopped_server_is_answered() {
+    let herd = Plan::only("Clark").args(&["--client-idle", "1"]).start();
+    let mut clients: Vec<Client> = (0..20).map(|_| herd.client("Clark")).collect();
+    for client in &mut clients {
+        assert_eq!(client.ask("first\n"), "? first\n");
+    }
+    herd.signal("Clark", Signal::STOP);
+    for client in &mut clients {
+        client.send("second\n");
+    }
+    // Only time makes a timer due.
+    thread::sleep(Duration::from_millis(1_500));
+    herd.signal("Clark", Signal::CONT);
+    for client in &mut clients {
+        assert_eq!(client.line(), "? second\n");
+    }
+}
+
 // ---- How soon the farthest server knows ----
 
 /// From Clark to Bailey it is two hops, and no two servers are farther apart.

@@ -82,8 +82,9 @@ fn connections_of_other_servers_are_noticed_when_they_come_and_go() {
     assert!(away > before, "its going was noticed");
     herd.restart("Bona");
     herd.wait_whole();
-    let back = herd.journal("Clark").matches("Bona").count();
-    assert!(back > away, "its return was noticed");
+    wait_until(PATIENCE, "its return was noticed", || {
+        herd.journal("Clark").matches("Bona").count() > away
+    });
 }
 
 #[test]
@@ -156,6 +157,24 @@ fn sighup_reopens_the_journal() {
     let old = fs::read_to_string(&old).expect("the old journal");
     assert!(old.contains("before") && !old.contains("after"), "{old}");
     assert!(!herd.journal("Clark").contains("before"));
+}
+
+/// A thread writes it, which may be behind: the end waits for that.
+#[test]
+fn a_stop_leaves_a_whole_journal() {
+    let mut herd = Herd::solo("Clark");
+    let mut client = herd.client("Clark");
+    for n in 0..500 {
+        client.ask(format!("line {n}\n"));
+    }
+    herd.signal("Clark", Signal::TERM);
+    assert!(herd.wait_exit("Clark", Duration::from_secs(6)).success());
+    let journal = herd.journal("Clark");
+    for n in 0..500 {
+        let line = format!("> ? line {n}\n");
+        assert!(journal.contains(&line), "{line:?} is missing");
+    }
+    assert!(journal.contains("stopping on signal 15"), "{journal:.200}");
 }
 
 #[test]

@@ -87,6 +87,24 @@ fn a_handshake_that_is_never_finished_has_thirty_seconds() {
     stage.ends_in(CLIENT_LINE_DEADLINE - SECOND / 100);
 }
 
+/// A server that was stopped finds its timers due, and its sockets full. (SIGSTOP, a paused container.)
+#[test]
+fn what_came_during_a_stop_is_read_before_anybody_is_given_up() {
+    let mut stage = Stage::new(|config| config.client_idle = 10 * SECOND);
+    stage.send("half");
+    let idle = stage.sim.client(0);
+    stage.wait(SECOND);
+    stage.sim.freeze(0);
+    stage.send(" a line\n");
+    stage.sim.say(idle, "not idle\n");
+    stage.wait(2 * CLIENT_LINE_DEADLINE);
+    stage.sim.thaw(0);
+    stage.wait(SECOND);
+    assert_eq!(stage.take(), (String::from("? half a line\n"), false));
+    let idle = stage.sim.hear(idle);
+    assert_eq!(idle, (String::from("? not idle\n"), false));
+}
+
 #[test]
 fn a_finished_line_starts_the_clock_anew_and_none_stops_it() {
     let mut stage = Stage::new(|_| {});

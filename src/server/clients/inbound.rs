@@ -364,15 +364,18 @@ impl<S> Inbound<S> {
         self.deadlines.get_or_insert_default().armed = Some((when, handle));
     }
 
-    /// The timer has fired. True if the client had time enough to take its answers: look whether it
-    /// has taken some, before giving it up.
+    /// The timer has fired. True if something is due: look at the socket, before giving it up.
     pub fn timer_fired(&mut self, now: Duration) -> bool {
         let Some(deadlines) = &mut self.deadlines else {
             return false;
         };
         deadlines.armed = None;
-        let unsent = deadlines.unsent.is_some_and(|when| when <= now);
-        unsent && self.transport.unsent() > 0
+        if self.again {
+            // It waits for its turn, and what it said may lie in its socket: late is not it.
+            deadlines.line = None;
+            deadlines.idle = None;
+        }
+        deadlines.earliest().is_some_and(|(when, _)| when <= now)
     }
 
     /// Why its time is over, if it is.

@@ -155,10 +155,14 @@ impl Clients {
         let Some(inbound) = floor.connections.inbound(token) else {
             return;
         };
-        // The poller says that there is room only once a good part of the kernel's buffer is free:
-        // a client that reads slowly has made some long before. So look, before giving it up.
+        // The poller says that there is room only once a good part of the kernel's buffer is free: a
+        // client that reads slowly has made some long before. And after a stop, timers are due before
+        // all sockets were looked at. So look, before giving it up.
         if inbound.timer_fired(now) {
-            inbound.note(Readiness::WRITABLE);
+            inbound.note(Readiness::READABLE | Readiness::WRITABLE);
+            let (shared, event_loop) = (&mut *floor.shared, &mut *floor.event_loop);
+            let served = self.serve(inbound, floor.scratch, shared, event_loop, false);
+            self.lost_if(floor, token, served);
             self.settle(floor, token, &[]);
         }
         let Some(inbound) = floor.connections.inbound(token) else {

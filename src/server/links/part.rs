@@ -159,6 +159,18 @@ impl Links {
         }
     }
 
+    /// [`Callback::ConnectDeadline`]: unless the connect is done, and only its event has yet to come.
+    pub fn deadline<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) {
+        self.ready(floor, token, Readiness::EMPTY);
+        if self
+            .slots
+            .iter()
+            .any(|slot| slot.token() == Some(token) && slot.up().is_none())
+        {
+            self.connection_lost(floor, token, "the connect took too long");
+        }
+    }
+
     /// A link is up: it greets, and owes the whole table. (asyncio: Protocol.connection_made.)
     fn connection_made<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) -> io::Result<()> {
         let Some(link) = floor.connections.link(token) else {

@@ -8,7 +8,7 @@ use super::lookup::{
     ADDRESSES_MAX, CONNECT_STAGGER, LOOKUP_DEADLINE, RESOLVE_DEADLINE, State, UPSTREAM_MAX, request,
 };
 use super::upstream::Upstream;
-use crate::event_loop::Token;
+use crate::event_loop::{Readiness, Token};
 use crate::net::Host;
 use crate::server::callback::{Callback, Part};
 use crate::server::connections::Connection;
@@ -158,6 +158,15 @@ impl Questions {
 
     /// [`Callback::LookupDeadline`].
     pub fn deadline<H: Host>(&mut self, floor: &mut Floor<H>, number: u64) {
+        // What it waits for may have come, and only its event not yet.
+        let before = self.state(number);
+        let lookup = self.all.table.get(&number);
+        if let Some(token) = lookup.and_then(|lookup| lookup.connection) {
+            self.ready(floor, token, Readiness::READABLE | Readiness::WRITABLE);
+        }
+        if self.state(number) != before {
+            return;
+        }
         let Some(lookup) = self.all.table.get_mut(&number) else {
             return;
         };

@@ -1,11 +1,13 @@
 //! The real world: mio, the system's clocks, files and signals.
 
+mod appender;
 mod resolving;
 mod saver;
 mod sockets;
 mod waker;
 mod world;
 
+pub use appender::{APPENDER_BUFFER_MAX, APPENDER_PATIENCE, LOOK_EVERY};
 pub use resolving::Resolver;
 pub use sockets::{KEEPALIVE_DEAD, Listener, NOT_SENT_MAX, OsStream};
 pub use waker::OsWaker;

@@ -1,13 +1,11 @@
 //! The real world: mio, the system's clocks, files and signals.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,6 +14,7 @@ use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
 use socket2::SockRef;
 
+use super::appender::Appender;
 use super::resolving::{Answer, Resolver, Resolving};
 use super::saver::Saver;
 use super::sockets::{self, Listener, OsStream};
@@ -29,9 +28,6 @@ use crate::worlds::stage::Stage;
 
 /// Events that one poll may return.
 pub const EVENTS_MAX: usize = 1024;
-
-/// Linux: open(2). A journal on a pipe must not stop the loop when nobody reads.
-const O_NONBLOCK: i32 = 0o4000;
 
 /// Tokens that connections cannot have, since their generations would have to wrap.
 const WAKER: mio::Token = mio::Token(usize::MAX);
@@ -52,7 +48,9 @@ pub struct OsWorld {
     attend_within: Option<Duration>,
     signals: Vec<(i32, UnixStream)>,
     random: u64,
-    journal: Option<(PathBuf, File)>,
+    journal: Option<Appender>,
+    /// Whoever had the journal opened anew hears of it by this job.
+    reopening: Option<u64>,
     /// How connections that we make are secured, by whose trust they need.
     tls: BTreeMap<Trust, TlsClientConfig>,
     identity: Option<(IdentityFiles, Identity)>,
@@ -82,6 +80,7 @@ impl OsWorld {
             // The standard library seeds its hashers from the system.
             random: RandomState::new().hash_one(0),
             journal: None,
+            reopening: None,
             tls: BTreeMap::new(),
             identity: None,
             more: Vec::new(),
@@ -129,12 +128,12 @@ impl OsWorld {
         self.saver = Some(Saver::new(path));
     }
 
-    /// Opens the journal's file, at its end.
+    /// Opens the journal's file, at its end, for a thread that writes it.
     ///
     /// # Errors
     /// As the system says.
     pub fn open_journal(&mut self, path: &Path) -> io::Result<()> {
-        self.journal = Some((path.to_path_buf(), open_to_append(path)?));
+        self.journal = Some(Appender::open(path, Arc::clone(&self.waker))?);
         Ok(())
     }
 
@@ -183,12 +182,8 @@ impl OsWorld {
     }
 }
 
-fn open_to_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .custom_flags(O_NONBLOCK)
-        .open(path)
+fn is_interrupted(result: &io::Result<()>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::Interrupted)
 }
 
 fn readiness(event: &mio::event::Event) -> Readiness {
@@ -214,10 +209,16 @@ impl World for OsWorld {
     fn poll(&mut self, timeout: Option<Duration>, events: &mut Vec<Event>) -> io::Result<()> {
         let timeout = timeout.into_iter().chain(self.attend_within).min();
         let at_once = (!self.more.is_empty()).then_some(Duration::ZERO);
-        match self.poll.poll(&mut self.events, at_once.or(timeout)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            result => result?,
+        let mut polled = self.poll.poll(&mut self.events, at_once.or(timeout));
+        if is_interrupted(&polled) {
+            // By a signal; perhaps by the one that ends a stop, and timers are long due then. What came
+            // meanwhile is told before they run.
+            polled = self.poll.poll(&mut self.events, Some(Duration::ZERO));
         }
+        if is_interrupted(&polled) {
+            return Ok(());
+        }
+        polled?;
         let readable = |token| Event::Ready(token, Readiness::READABLE);
         events.extend(self.more.drain(..).map(readable));
         let polled = std::mem::replace(&mut self.events, Events::with_capacity(0));
@@ -226,6 +227,9 @@ impl World for OsWorld {
                 WAKER => {
                     events.push(Event::Woken);
                     self.resolving.tell(events);
+                    let reopened =
+                        |_: &mut u64| self.journal.as_ref().is_some_and(Appender::has_reopened);
+                    events.extend(self.reopening.take_if(reopened).map(Event::Done));
                     if let Some(saver) = &mut self.saver {
                         saver.tell(events);
                     }
@@ -388,18 +392,12 @@ impl Host for OsWorld {
     }
 
     fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.journal {
-            Some((_, file)) => file.write(bytes),
-            None => Ok(bytes.len()),
-        }
+        let journal = self.journal.as_ref();
+        Ok(journal.map_or(bytes.len(), |journal| journal.append(bytes)))
     }
 
     fn journal_size(&mut self) -> u64 {
-        let metadata = self
-            .journal
-            .as_ref()
-            .and_then(|(_, file)| file.metadata().ok());
-        metadata.map_or(0, |metadata| metadata.len())
+        self.journal.as_ref().map_or(0, Appender::size)
     }
 
     fn reload_identity(&mut self) -> Result<bool, String> {
@@ -437,11 +435,16 @@ impl Host for OsWorld {
         }
     }
 
-    fn reopen_journal(&mut self) -> io::Result<()> {
-        if let Some((path, file)) = &mut self.journal {
-            *file = open_to_append(path)?;
+    fn reopen_journal(&mut self, job: u64) {
+        if let Some(journal) = &self.journal {
+            journal.reopen();
+            self.reopening = Some(job);
         }
-        Ok(())
+    }
+
+    fn journal_reopened(&mut self) -> Result<u64, String> {
+        let journal = self.journal.as_ref();
+        journal.map_or(Ok(0), Appender::reopened)
     }
 }
 

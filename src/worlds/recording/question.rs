@@ -58,10 +58,11 @@ pub enum Kind {
     WriteSnapshot,
     EndSnapshot,
     SnapshotWritten,
+    JournalReopened,
 }
 
 /// Every kind, what it does in words, and how many numbers its question has.
-const KINDS: [(Kind, &str, usize); 39] = [
+const KINDS: [(Kind, &str, usize); 40] = [
     (Kind::End, "ends", 0),
     (Kind::Time, "asks for the time", 0),
     (Kind::Stopwatch, "reads the stopwatch", 0),
@@ -71,7 +72,7 @@ const KINDS: [(Kind, &str, usize); 39] = [
     (Kind::Random, "asks for a random number", 0),
     (Kind::AppendJournal, "writes to the journal", 2),
     (Kind::JournalSize, "asks for the journal's size", 0),
-    (Kind::ReopenJournal, "reopens the journal", 0),
+    (Kind::ReopenJournal, "reopens the journal", 1),
     (Kind::Listen, "listens", 2),
     (Kind::Accept, "accepts", 2),
     (Kind::Shed, "sheds a connection", 1),
@@ -101,6 +102,11 @@ const KINDS: [(Kind, &str, usize); 39] = [
     (Kind::WriteSnapshot, "writes to the snapshot", 2),
     (Kind::EndSnapshot, "ends the snapshot", 1),
     (Kind::SnapshotWritten, "asks how the snapshot went", 0),
+    (
+        Kind::JournalReopened,
+        "asks how the journal was reopened",
+        0,
+    ),
 ];
 
 /// One question: its kind and its numbers. Two are equal if they ask the same.

@@ -272,8 +272,14 @@ impl Host for ReplayWorld {
             .map_err(|error| error.to_string())
     }
 
-    fn reopen_journal(&mut self) -> io::Result<()> {
-        self.ask_result(Question::new(Kind::ReopenJournal), |_| Some(()))
+    fn reopen_journal(&mut self, job: u64) {
+        self.ask(Question::with(Kind::ReopenJournal, job, 0), |_| Some(()));
+    }
+
+    fn journal_reopened(&mut self) -> Result<u64, String> {
+        let question = Question::new(Kind::JournalReopened);
+        self.ask_result(question, |from| from.number())
+            .map_err(|error| error.to_string())
     }
 }
 

@@ -138,6 +138,9 @@ impl Net {
     /// What a poll of `node` brings: for each end that has something new, its state now.
     pub fn take_events(&mut self, node: usize, events: &mut Vec<Event>) {
         let port = &mut self.ports[node];
+        if std::mem::take(&mut port.interrupted) {
+            return;
+        }
         for (job, answer) in std::mem::take(&mut port.jobs) {
             port.answers.insert(job, answer);
             events.push(Event::Done(job));

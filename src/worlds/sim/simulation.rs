@@ -97,6 +97,22 @@ impl<W: World, A: Application<W>> Simulation<A, W> {
         Some((machine.event_loop, machine.application))
     }
 
+    /// Stops a node: the network goes on, and its clock with it. (SIGSTOP.)
+    pub fn freeze(&mut self, node: usize) {
+        if let Some(machine) = &mut self.machines[node] {
+            machine.busy = Duration::MAX;
+        }
+    }
+
+    /// Lets it go on: the poll in which it stood is cut short, and tells nothing. (SIGCONT, EINTR.)
+    pub fn thaw(&mut self, node: usize) {
+        let now = self.net().now;
+        if let Some(machine) = &mut self.machines[node] {
+            machine.busy = now;
+            self.net.borrow_mut().ports[node].interrupted = true;
+        }
+    }
+
     /// Kills a node; its memory is lost.
     pub fn crash(&mut self, node: usize, silently: bool) {
         if self.machines[node].take().is_some() {

@@ -189,8 +189,13 @@ impl Host for SimWorld {
         Ok(self.net.borrow().disks[self.node].len())
     }
 
-    fn reopen_journal(&mut self) -> io::Result<()> {
-        Ok(())
+    fn reopen_journal(&mut self, job: u64) {
+        let mut net = self.net.borrow_mut();
+        net.done(self.node, job, Ok(Vec::new()));
+    }
+
+    fn journal_reopened(&mut self) -> Result<u64, String> {
+        Ok(0)
     }
 }
 

@@ -387,10 +387,15 @@ impl<W: Host> Host for Watched<W> {
         answer
     }
 
-    fn reopen_journal(&mut self) -> io::Result<()> {
-        let answer = self.inner.reopen_journal();
-        self.record(Question::new(Kind::ReopenJournal), |out| {
-            out.result(&answer, |_, ()| ())
+    fn reopen_journal(&mut self, job: u64) {
+        self.inner.reopen_journal(job);
+        self.record(Question::with(Kind::ReopenJournal, job, 0), |_| ());
+    }
+
+    fn journal_reopened(&mut self) -> Result<u64, String> {
+        let answer = self.inner.journal_reopened();
+        self.record(Question::new(Kind::JournalReopened), |out| {
+            out.result(&worded(&answer), |out, &size| out.number(size));
         });
         answer
     }

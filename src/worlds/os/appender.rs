@@ -1,0 +1,247 @@
+//! The journal's file, written beside the loop: a disk may stand still for as long as it likes, and
+//! O_NONBLOCK means nothing to a file.
+//!
+//! The loop leaves its bytes in a buffer. The thread takes them every [`LOOK_EVERY`] as long as there
+//! are any, unasked, so that a busy server pays no call for it; with nothing to do it parks, and only
+//! then is it woken. A server that is killed loses what has waited for that long.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::waker::OsWaker;
+use crate::event_loop::Wake;
+
+/// Bytes of journal that wait for the thread; what is more waits with the server.
+pub const APPENDER_BUFFER_MAX: usize = 1 << 20;
+/// A thread that has something to do looks again after this long; what a kill loses.
+pub const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// The end of the server waits for a disk that has taken nothing for this long at most.
+pub const APPENDER_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Linux: open(2). A journal on a pipe must not hold up the thread's end when nobody reads.
+const O_NONBLOCK: i32 = 0o4000;
+
+/// What the loop and the thread share.
+#[derive(Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// The file is to be opened anew, once the bytes before this one of those that wait are written.
+    reopen: Option<usize>,
+    /// How that went, as long as nobody has heard: the file's size.
+    reopened: Option<Result<u64, String>>,
+    parked: bool,
+    closing: bool,
+    /// The disk had its time: what is not written will not be.
+    given_up: bool,
+    ended: bool,
+    /// Grows with each write that the disk took.
+    progress: u64,
+}
+
+/// What the loop and the thread share, and how they wake each other.
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, time: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, time);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+}
+
+/// A file that a thread appends to.
+pub struct Appender {
+    shared: Arc<Shared>,
+    size: u64,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Appender {
+    /// Opens the file at its end, and starts the thread.
+    ///
+    /// # Errors
+    /// As the system says.
+    pub fn open(path: &Path, waker: Arc<OsWaker>) -> io::Result<Appender> {
+        let file = open_to_append(path)?;
+        let size = file.metadata()?.len();
+        let shared = Arc::new(Shared::default());
+        let writer = Writer {
+            path: path.to_path_buf(),
+            file,
+            shared: Arc::clone(&shared),
+            waker,
+        };
+        let thread = Builder::new().name(String::from("journal"));
+        let thread = thread.spawn(move || writer.run())?;
+        Ok(Appender {
+            shared,
+            size,
+            thread: Some(thread),
+        })
+    }
+
+    /// Bytes that the file held when it was opened.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Leaves bytes for the thread; how many there was room for.
+    pub fn append(&self, bytes: &[u8]) -> usize {
+        let mut state = self.shared.state();
+        let room = APPENDER_BUFFER_MAX - state.waiting.len();
+        let count = bytes.len().min(room);
+        state.waiting.extend_from_slice(&bytes[..count]);
+        let half = state.waiting.len() > APPENDER_BUFFER_MAX / 2;
+        if std::mem::take(&mut state.parked) || half {
+            self.shared.changed.notify_all();
+        }
+        count
+    }
+
+    /// Has the file opened anew by its name, behind what was left so far.
+    pub fn reopen(&self) {
+        let mut state = self.shared.state();
+        state.reopen = Some(state.waiting.len());
+        state.parked = false;
+        self.shared.changed.notify_all();
+    }
+
+    /// True if [`Appender::reopened`] has an answer.
+    pub fn has_reopened(&self) -> bool {
+        self.shared.state().reopened.is_some()
+    }
+
+    /// How the last [`Appender::reopen`] went: the size of the file, or why the old one stays in use.
+    pub fn reopened(&self) -> Result<u64, String> {
+        let reopened = self.shared.state().reopened.take();
+        reopened.unwrap_or_else(|| Err(String::from("it is under way")))
+    }
+}
+
+/// Waits until all is written, as long as the disk takes something.
+impl Drop for Appender {
+    fn drop(&mut self) {
+        let mut state = self.shared.state();
+        state.closing = true;
+        self.shared.changed.notify_all();
+        let mut before = state.progress;
+        let mut patience = APPENDER_PATIENCE;
+        while !state.ended && !patience.is_zero() {
+            state = self.shared.wait(state, LOOK_EVERY);
+            patience = match state.progress == before {
+                true => patience.saturating_sub(LOOK_EVERY),
+                false => APPENDER_PATIENCE,
+            };
+            before = state.progress;
+        }
+        let ended = state.ended;
+        state.given_up = true;
+        drop(state);
+        // A thread that the disk holds cannot be waited for; the process takes it along.
+        if let Some(thread) = self.thread.take().filter(|_| ended) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The thread's side.
+struct Writer {
+    path: PathBuf,
+    file: File,
+    shared: Arc<Shared>,
+    waker: Arc<OsWaker>,
+}
+
+/// What the thread has to do next.
+struct Next {
+    bytes: Vec<u8>,
+    reopen: Option<usize>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut spare = Vec::new();
+        while let Some(next) = self.next(spare) {
+            let (old, new) = next.bytes.split_at(next.reopen.unwrap_or(next.bytes.len()));
+            self.write(old);
+            if next.reopen.is_some() {
+                self.reopen();
+            }
+            self.write(new);
+            spare = next.bytes;
+        }
+        self.shared.state().ended = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits for something to do; `None` at the end. `spare` is kept for what comes.
+    fn next(&self, mut spare: Vec<u8>) -> Option<Next> {
+        spare.clear();
+        spare.shrink_to(APPENDER_BUFFER_MAX / 4);
+        let mut state = self.shared.state();
+        if state.waiting.is_empty() && state.reopen.is_none() && !state.closing {
+            // Whoever has just written is likely to write again.
+            state = self.shared.wait(state, LOOK_EVERY);
+        }
+        while state.waiting.is_empty() && state.reopen.is_none() {
+            if state.closing {
+                return None;
+            }
+            state.parked = true;
+            let waited = self.shared.changed.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        Some(Next {
+            bytes: std::mem::replace(&mut state.waiting, spare),
+            reopen: state.reopen.take(),
+        })
+    }
+
+    /// Writes all of it. While the disk is full or a pipe's reader is slow it tries again and again;
+    /// until somebody wants the file opened anew, or the server ends.
+    fn write(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let written = self.file.write(bytes);
+            let mut state = self.shared.state();
+            match written {
+                Ok(count) if count > 0 => {
+                    bytes = &bytes[count..];
+                    state.progress += 1;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                _ if state.given_up || state.reopen.is_some() => return,
+                _ => drop(self.shared.wait(state, LOOK_EVERY)),
+            }
+        }
+    }
+
+    fn reopen(&mut self) {
+        let opened = open_to_append(&self.path).and_then(|file| {
+            let size = file.metadata()?.len();
+            self.file = file;
+            Ok(size)
+        });
+        self.shared.state().reopened = Some(opened.map_err(|error| error.to_string()));
+        self.waker.wake();
+    }
+}
+
+fn open_to_append(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .custom_flags(O_NONBLOCK)
+        .open(path)
+}
