@@ -11,10 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mio::net::{TcpStream, UnixStream};
+use mio::net::UnixStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
-use socket2::SockRef;
 
 use super::resolving::{Answer, Resolver, Resolving};
 use super::saver::Saver;
@@ -303,9 +302,7 @@ impl Network for OsWorld {
     }
 
     fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<OsStream> {
-        let socket = TcpStream::connect(address)?;
-        SockRef::from(&socket).set_tcp_nodelay(true)?;
-        let layered = Layered::plain(socket);
+        let layered = Layered::plain(sockets::connect(address)?);
         let mut stream = OsStream { layered, token };
         self.register(&mut stream, token)?;
         Ok(stream)
