@@ -9,7 +9,9 @@ mod tls;
 mod transport;
 
 pub use buffer::Buffer;
-pub use connect::{BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE};
+pub use connect::{
+    BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE, GREETED_FLOOR,
+};
 pub use lines::{LINE_MAX, Next, next_line};
 pub use listen::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, accept};
 pub use network::{Host, Network, SNAPSHOT_BYTES_MAX, Trust, out_of_descriptors};
