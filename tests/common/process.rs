@@ -39,6 +39,12 @@ impl Drop for TempDir {
     }
 }
 
+/// Makes a pipe with a name.
+pub fn fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo works");
+}
+
 /// What a run of the program left behind.
 #[derive(Debug)]
 pub struct Exit {

@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 use super::config::add_roots;
 use super::engine::{Closing, RustlsEngine};
+use crate::net::files::read_regular;
 
 /// By this protocol name (ALPN, RFC 7301) a server is known before any certificate is shown: the
 /// same port asks servers for theirs, and clients for none.
@@ -91,7 +92,7 @@ impl Identity {
 
 /// True if the first certificate in this file bears `name`, as its neighbours will ask of it.
 pub fn bears_name(certificate: &Path, name: &str) -> bool {
-    let pem = std::fs::read(certificate).unwrap_or_default();
+    let pem = read_regular(certificate).unwrap_or_default();
     let first = CertificateDer::pem_slice_iter(&pem).next();
     let first = first.and_then(Result::ok);
     let parsed = first
@@ -165,5 +166,5 @@ fn read_chain(certificate: &PathBuf, key: &PathBuf) -> Result<Chain, String> {
 }
 
 fn read(path: &PathBuf) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+    read_regular(path).map_err(|error| format!("{}: {error}", path.display()))
 }

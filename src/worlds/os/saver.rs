@@ -12,7 +12,7 @@ use std::thread;
 
 use super::waker::OsWaker;
 use crate::event_loop::{Event, Wake};
-use crate::net::SNAPSHOT_BYTES_MAX;
+use crate::net::{SNAPSHOT_BYTES_MAX, check_regular};
 
 /// Pieces that may wait for the disk.
 const PIECES_MAX: usize = 8;
@@ -50,21 +50,18 @@ impl Saver {
     /// # Errors
     /// It cannot be read, or is too large to be one.
     pub fn load(&self) -> io::Result<Vec<u8>> {
+        check_regular(&self.path)?;
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let facts = file.metadata()?;
-        if !facts.is_file() && !facts.is_dir() {
-            // The next snapshot would be renamed over it.
-            return Err(io::Error::other("it is no regular file"));
-        }
+        let length = file.metadata()?.len();
         let mut bytes = Vec::new();
-        if facts.len() <= SNAPSHOT_BYTES_MAX {
+        if length <= SNAPSHOT_BYTES_MAX {
             file.take(SNAPSHOT_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         }
-        match facts.len().max(bytes.len() as u64) > SNAPSHOT_BYTES_MAX {
+        match length.max(bytes.len() as u64) > SNAPSHOT_BYTES_MAX {
             true => Err(io::Error::other("it is too large to be a snapshot")),
             false => self.set_aside(&bytes).map(|()| bytes),
         }
@@ -78,6 +75,7 @@ impl Saver {
         }
         let mut name = self.path.clone().into_os_string();
         name.push(".before");
+        check_regular(Path::new(&name))?;
         fs::write(name, bytes)
     }
 
