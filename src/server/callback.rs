@@ -169,7 +169,9 @@ impl Callback {
             Callback::Done(Part::Questions, number) => {
                 format!("the resolver has answered job {number}")
             }
-            Callback::Done(Part::Snapshots, _) => String::from("the snapshot is written"),
+            Callback::Done(Part::Snapshots, _) => {
+                String::from("the disk has taken of the snapshot")
+            }
             Callback::Signal(number) => format!("signal {number} arrived"),
             Callback::StopDeadline => String::from("stopping has taken too long"),
         }

@@ -78,14 +78,14 @@ fn pieces_of_a_snapshot_wait_for_the_disk_in_a_short_queue() {
     world.use_snapshots(&path);
     let piece = b"piece\n";
     for _ in 0..PIECES_MAX {
-        world.write_snapshot(piece).expect("room");
+        world.write_snapshot(piece, 7).expect("room");
     }
     let would_block = |error: std::io::Error| error.kind() == ErrorKind::WouldBlock;
-    assert!(world.write_snapshot(piece).is_err_and(would_block));
+    assert!(world.write_snapshot(piece, 7).is_err_and(would_block));
     assert!(world.end_snapshot(7).is_err_and(would_block));
     // Now it moves.
     let mut disk = File::open(&beside).expect("a reader");
-    wait_until(PATIENCE, "room", || world.write_snapshot(piece).is_ok());
+    wait_until(PATIENCE, "room", || world.write_snapshot(piece, 7).is_ok());
     wait_until(PATIENCE, "room", || world.end_snapshot(7).is_ok());
     let mut text = Vec::new();
     disk.read_to_end(&mut text).expect("a pipe");

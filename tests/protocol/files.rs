@@ -2,13 +2,11 @@
 //! a file. It says so at once, and nothing of it has started.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use crate::common::{Client, TempDir, fifo, iamat, run_herd, wait_until};
+use crate::common::{Client, TempDir, fifo, iamat, on_a_full_disk, run_herd};
 
 /// Everything that is no regular file, by names in this folder and outside.
 fn odd_files(folder: &Path) -> Vec<&'static str> {
@@ -113,45 +111,13 @@ fn keys_and_certificates_are_regular_files() {
     }
 }
 
-/// No file grows beyond nothing: to a program, that is a full disk.
 #[test]
 fn a_recording_and_a_trace_that_cannot_be_written_stop_no_server() {
     let folder = TempDir::new();
-    let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
-    let address: SocketAddr = free.expect("a free port");
-    let herd = format!(r#"{{"servers": {{"A": "{address}"}}, "links": []}}"#);
-    fs::write(folder.path().join("herd.json"), herd).expect("a herd file");
-    let script = r#"trap "" XFSZ; ulimit -f 0; exec "$0" "$@""#;
-    let mut child = Command::new("sh")
-        .args([
-            "-c",
-            script,
-            env!("CARGO_BIN_EXE_herd"),
-            "A",
-            "--herd=herd.json",
-            "--log=none",
-        ])
-        .args([
-            "--record=run.recording",
-            "--trace=trace.json",
-            "--until-stdin-ends",
-        ])
-        .current_dir(folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("a shell");
-    wait_until(crate::common::PATIENCE, "it listens", || {
-        let ended = child.try_wait().expect("a child can be asked");
-        assert!(ended.is_none(), "{ended:?}");
-        std::net::TcpStream::connect(address).is_ok()
-    });
-    assert!(
-        Client::connect(address)
-            .ask(iamat("kiwi"))
-            .starts_with("AT A ")
-    );
+    let files = ["--record=run.recording", "--trace=trace.json"];
+    let (mut child, address) = on_a_full_disk(folder.path(), 0, &files);
+    let answer = Client::connect(address).ask(iamat("kiwi"));
+    assert!(answer.starts_with("AT A "), "{answer}");
     drop(child.stdin.take());
     let exit = child.wait_with_output().expect("it ends");
     assert!(exit.status.success(), "{exit:?}");

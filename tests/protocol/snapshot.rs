@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::common::{Herd, Plan, iamat, unique, wait_until};
 use herd::net::SNAPSHOT_BYTES_MAX;
+use herd::server::SNAPSHOT_STALL;
 use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -156,7 +157,111 @@ fn a_snapshot_that_cannot_be_written_stops_nobody() {
         "no snapshot, the one before still stands: No such file",
     );
     assert_eq!(held(&herd, &told), 50);
-    stop(&mut herd);
+    ends_without_its_snapshot(&mut herd, "No such file");
+}
+
+/// It has been told to stop: what is lost is said, by its status too.
+fn ends_without_its_snapshot(herd: &mut Herd, why: &str) {
+    if why != "a second signal cut it short" {
+        herd.signal("Clark", Signal::TERM);
+    }
+    // Beyond that of a stop: a look at the disk's progress, and the thread that hangs there.
+    let status = herd.wait_exit("Clark", SNAPSHOT_STALL + Duration::from_secs(3));
+    assert_eq!(status.code(), Some(1));
+    let lost = "the one before still stands: ";
+    let err = fs::read_to_string(herd.directory().join("Clark.err")).expect("its stderr");
+    let said = format!("Clark: the last snapshot was not written, {lost}{why}");
+    assert!(err.contains(&said), "{err}");
+    let said = format!("no snapshot, {lost}{why}");
+    assert!(herd.journal("Clark").contains(&said));
+}
+
+fn beside(herd: &Herd) -> PathBuf {
+    herd.directory().join("Clark.snapshot.new")
+}
+
+/// Tells Clark of so many clients that their snapshot is more than a pipe holds, and puts a pipe where
+/// it goes. Its other end.
+fn slow_disk(herd: &Herd) -> fs::File {
+    let mut client = herd.client("Clark");
+    for number in 0..100 {
+        client.ask(iamat(&format!("{number}{}", "x".repeat(3_000))));
+    }
+    crate::common::fifo(&beside(herd));
+    let both = fs::OpenOptions::new().read(true).write(true).clone();
+    both.open(beside(herd)).expect("a pipe")
+}
+
+#[test]
+fn a_stop_whose_snapshot_gets_no_further_ends_and_says_what_is_lost() {
+    let mut herd = clark("3600");
+    let _disk = slow_disk(&herd);
+    ends_without_its_snapshot(&mut herd, "the disk takes nothing of it");
+}
+
+#[test]
+fn a_snapshot_that_a_second_signal_cuts_short_is_taken_away() {
+    let mut herd = clark("3600");
+    let mut disk = slow_disk(&herd);
+    let address = herd.address("Clark");
+    herd.signal("Clark", Signal::TERM);
+    // The pipe is full: it writes.
+    wait_until(SOON, "a snapshot is begun", || {
+        rustix::io::ioctl_fionread(&disk).expect("a pipe") >= 65_536
+    });
+    assert!(std::net::TcpStream::connect(address).is_err(), "it stops");
+    herd.signal("Clark", Signal::TERM);
+    // The disk moves again, for the thread that hangs there.
+    std::thread::spawn(move || std::io::copy(&mut disk, &mut std::io::sink()));
+    ends_without_its_snapshot(&mut herd, "a second signal cut it short");
+    assert!(!beside(&herd).exists(), "half a snapshot is left");
+    assert!(!file(&herd).exists(), "half a snapshot counts");
+}
+
+#[test]
+fn a_full_disk_keeps_no_half_snapshot() {
+    let folder = crate::common::TempDir::new();
+    let options = ["--snapshot=A.snapshot", "--snapshot-every=0"];
+    let (mut child, address) = crate::common::on_a_full_disk(folder.path(), 64, &options);
+    let mut client = crate::common::Client::connect(address);
+    let whole = folder.path().join("A.snapshot");
+    client.ask(iamat("first"));
+    wait_until(SOON, "a snapshot", || whole.exists());
+    for number in 0..20 {
+        client.ask(iamat(&format!("{number}{}", "x".repeat(3_000))));
+    }
+    drop((client, child.stdin.take()));
+    let exit = child.wait_with_output().expect("it ends");
+    assert_eq!(exit.status.code(), Some(1), "{exit:?}");
+    let said = "A: the last snapshot was not written, the one before still stands: File too large";
+    let err = String::from_utf8_lossy(&exit.stderr);
+    assert!(err.contains(said), "{err}");
+    let text = fs::read_to_string(&whole).expect("the one before");
+    assert!(text.contains("first") && text.contains(" end "), "{text}");
+    assert!(
+        !folder.path().join("A.snapshot.new").exists(),
+        "half a snapshot is left"
+    );
+}
+
+#[test]
+fn what_a_killed_server_left_of_a_snapshot_goes_when_the_next_one_listens() {
+    let mut herd = clark("3600");
+    fs::write(beside(&herd), "half of it").expect("a file");
+    // One that cannot listen may be a mistake: that snapshot may be on its way.
+    let words = [
+        "Clark",
+        "--herd",
+        "Clark.json",
+        "--log=none",
+        "--snapshot=Clark.snapshot",
+    ];
+    let exit = crate::common::run_herd(herd.directory(), &words);
+    assert!(exit.stderr.contains("the port is in use"), "{exit:?}");
+    assert!(beside(&herd).exists());
+    herd.kill("Clark");
+    herd.restart("Clark");
+    assert!(!beside(&herd).exists());
 }
 
 #[test]

@@ -13,3 +13,4 @@ mod places;
 mod replay;
 mod splits;
 mod stage;
+mod stopping;

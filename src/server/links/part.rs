@@ -317,6 +317,15 @@ impl Links {
         }
     }
 
+    /// Stopping took too long: no link stays.
+    pub fn close_all<H: Host>(&mut self, floor: &mut Floor<H>, why: &str) {
+        for index in 0..self.slots.len() {
+            if let Some(token) = self.slots[index].token() {
+                self.connection_lost(floor, token, why);
+            }
+        }
+    }
+
     /// True once nothing waits on any link.
     pub fn are_flushed<H: Host>(&self, desk: &Desk<H>) -> bool {
         let mut up = self.slots.iter().filter_map(Slot::up);

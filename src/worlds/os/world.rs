@@ -411,9 +411,9 @@ impl Host for OsWorld {
         self.saver.as_ref().map_or(Ok(Vec::new()), Saver::load)
     }
 
-    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
+    fn write_snapshot(&mut self, piece: &[u8], job: u64) -> io::Result<()> {
         match &mut self.saver {
-            Some(saver) => saver.write(piece, &self.waker),
+            Some(saver) => saver.write(piece, job, &self.waker),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }

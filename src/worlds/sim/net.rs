@@ -115,12 +115,14 @@ impl Net {
 
     /// True if a poll of `node` would bring something.
     pub fn has_events(&self, node: usize) -> bool {
-        !self.ports[node].ready.is_empty() || !self.ports[node].jobs.is_empty()
+        let port = &self.ports[node];
+        !port.ready.is_empty() || !port.jobs.is_empty() || !port.signals.is_empty()
     }
 
     /// What a poll of `node` brings: for each end that has something new, its state now.
     pub fn take_events(&mut self, node: usize, events: &mut Vec<Event>) {
         let port = &mut self.ports[node];
+        events.extend(port.signals.drain(..).map(Event::Signal));
         for (job, answer) in std::mem::take(&mut port.jobs) {
             port.answers.insert(job, answer);
             events.push(Event::Done(job));

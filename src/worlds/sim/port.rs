@@ -27,6 +27,8 @@ pub(super) struct Port {
     /// Jobs that are done, told at the next poll: names asked for, snapshots.
     pub jobs: Vec<(u64, Result<Vec<SocketAddr>, String>)>,
     pub answers: BTreeMap<u64, Result<Vec<SocketAddr>, String>>,
+    /// Signals that the next poll tells of.
+    pub signals: Vec<i32>,
     /// epoll's ready list.
     pub ready: BTreeSet<Source>,
 }
