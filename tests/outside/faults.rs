@@ -7,6 +7,7 @@ mod calls;
 mod clocks;
 mod hosts;
 mod script;
+mod slow_disk;
 mod small_disk;
 
 fn rounds(default: usize) -> usize {

@@ -136,7 +136,7 @@ fn servers(files: &PeerFiles) -> Result<(ClientConfig, ServerConfig, ServerConfi
     Ok((dialler, acceptor, plain))
 }
 
-fn clients(certificate: &PathBuf, key: &PathBuf) -> Result<ServerConfig, String> {
+fn clients(certificate: &Path, key: &Path) -> Result<ServerConfig, String> {
     let (chain, key) = read_chain(certificate, key)?;
     let wrong = |error: rustls::Error| format!("{}: {error}", certificate.display());
     ServerConfig::builder_with_provider(provider())
@@ -151,7 +151,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn read_chain(certificate: &PathBuf, key: &PathBuf) -> Result<Chain, String> {
+fn read_chain(certificate: &Path, key: &Path) -> Result<Chain, String> {
     let pem = read(certificate)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let chain = chain.map_err(|error| format!("{}: {error}", certificate.display()))?;
@@ -165,6 +165,6 @@ fn read_chain(certificate: &PathBuf, key: &PathBuf) -> Result<Chain, String> {
     Ok((chain, secret))
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, String> {
+fn read(path: &Path) -> Result<Vec<u8>, String> {
     read_regular(path).map_err(|error| format!("{}: {error}", path.display()))
 }
