@@ -389,6 +389,7 @@ fn a_connect_under_way_is_neither_connected_nor_failed() {
 fn dial_ourselves(world: &mut OsWorld) -> (Stream, SocketAddr) {
     let free = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut address = free.local_addr().unwrap();
+    drop(free);
     // Linux gives even ports to those who dial, odd ones to those who listen.
     address.set_port(address.port() & !1);
     for _ in 0..1 << 17 {
@@ -406,12 +407,16 @@ fn dial_ourselves(world: &mut OsWorld) -> (Stream, SocketAddr) {
 fn a_dial_that_ended_at_itself_leaves_the_port_free() {
     let mut world = OsWorld::new().unwrap();
     for asked in [true, false] {
-        let (mut stream, address) = dial_ourselves(&mut world);
-        if asked {
-            let error = world.connected(&mut stream).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        }
-        world.close(stream);
-        TcpListener::bind(address).expect("its neighbour may listen");
+        let mut is_free = || {
+            let (mut stream, address) = dial_ourselves(&mut world);
+            if asked {
+                let error = world.connected(&mut stream).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+            }
+            world.close(stream);
+            TcpListener::bind(address).is_ok()
+        };
+        // Somebody else on this machine may dial from that very port.
+        assert!((0..5).any(|_| is_free()), "its neighbour may listen");
     }
 }

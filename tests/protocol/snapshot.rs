@@ -280,3 +280,35 @@ fn a_snapshot_that_cannot_be_read_is_said_before_anything_is_promised() {
     let exit = crate::common::run_herd(folder.path(), &["Clark", "--snapshot-every", "5"]);
     assert!(exit.stderr.contains("--snapshot-every"), "{}", exit.stderr);
 }
+
+/// A whole herd, here of one, says by its status too that one of its servers lost something.
+#[test]
+fn a_herd_whose_server_loses_its_last_snapshot_ends_with_its_status() {
+    for (path, code) in [("nowhere/{name}", 1), ("{name}", 0)] {
+        let folder = crate::common::TempDir::new();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let address = free.expect("a free port");
+        let herd = format!(r#"{{"servers": {{"A": "{address}"}}, "links": []}}"#);
+        fs::write(folder.path().join("herd.json"), herd).expect("a herd file");
+        let mut all = std::process::Command::new(env!("CARGO_BIN_EXE_herd"))
+            .args([
+                "--all",
+                "--herd=herd.json",
+                "--log=none",
+                "--snapshot",
+                path,
+            ])
+            .current_dir(folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the herd program starts");
+        wait_until(SOON, "A listens", || {
+            std::net::TcpStream::connect(address).is_ok()
+        });
+        crate::common::Client::connect(address).ask(iamat("kiwi"));
+        let pid = rustix::process::Pid::from_child(&all);
+        rustix::process::kill_process(pid, Signal::TERM).expect("a signal");
+        assert_eq!(all.wait().expect("it ends").code(), Some(code), "{path}");
+    }
+}

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::waker::OsWaker;
 use crate::event_loop::{Event, Wake};
@@ -18,13 +18,9 @@ use crate::net::{SNAPSHOT_BYTES_MAX, check_regular};
 /// Pieces that may wait for the disk.
 const PIECES_MAX: usize = 8;
 
-/// After so many bytes the disk is waited for, at first; twice as many the next time if that was fast,
-/// half as many if it was slow. So a piece that is taken is progress of the disk, not of the system's
-/// memory, and the last sync is a short one.
-const SYNC_FIRST: u64 = 4 * 1024 * 1024;
-const SYNC_MAX: u64 = 64 * 1024 * 1024;
-const SYNC_FAST: Duration = Duration::from_millis(250);
-const SYNC_SLOW: Duration = Duration::from_secs(1);
+/// The disk is waited for after so many bytes: a piece that is taken is progress of the disk, not of
+/// the system's memory, and the last sync is a short one.
+const SYNC_EVERY: u64 = 32 * 1024 * 1024;
 
 /// At its end, a server waits so long for the thread to take an unfinished snapshot away.
 const ABANDON_DEADLINE: Duration = Duration::from_secs(1);
@@ -226,7 +222,7 @@ fn save(
 ) -> Option<(u64, Outcome)> {
     let beside = beside(path);
     let mut file = File::create(&beside);
-    let (mut length, mut pace) = (0, Pace::default());
+    let mut length = 0;
     loop {
         let piece = pieces.recv();
         let mut told = shared.lock();
@@ -237,8 +233,7 @@ fn save(
         drop(told);
         match piece {
             Some(Piece::Bytes(bytes)) => {
-                length += bytes.len() as u64;
-                let written = file.as_mut().map(|file| pace.append(file, &bytes));
+                let written = file.as_mut().map(|file| append(file, &bytes, &mut length));
                 if let Ok(Err(error)) = written {
                     // The space is free at once, for whom the disk is full as well.
                     file = Err(error);
@@ -262,37 +257,13 @@ fn save(
     }
 }
 
-/// How much the disk has not confirmed, and how much that may be.
-struct Pace {
-    unsynced: u64,
-    most: u64,
-}
-
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace {
-            unsynced: 0,
-            most: SYNC_FIRST,
-        }
-    }
-}
-
-impl Pace {
-    fn append(&mut self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-        file.write_all(bytes)?;
-        self.unsynced += bytes.len() as u64;
-        if self.unsynced < self.most {
-            return Ok(());
-        }
-        let begun = Instant::now();
-        file.sync_data()?;
-        self.unsynced = 0;
-        match begun.elapsed() {
-            took if took < SYNC_FAST => self.most = SYNC_MAX.min(self.most * 2),
-            took if took > SYNC_SLOW => self.most = (self.most / 2).max(1),
-            _ => {}
-        }
-        Ok(())
+fn append(file: &mut File, bytes: &[u8], length: &mut u64) -> io::Result<()> {
+    file.write_all(bytes)?;
+    let before = *length / SYNC_EVERY;
+    *length += bytes.len() as u64;
+    match *length / SYNC_EVERY > before {
+        true => file.sync_data(),
+        false => Ok(()),
     }
 }
 

@@ -76,13 +76,11 @@ impl OsStream {
     }
 }
 
-/// Starts to connect. Until the outcome is known, a close is a reset: see [`connected`].
-pub(super) fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = TcpStream::connect(address)?;
-    let options = SockRef::from(&socket);
+/// Sets up a socket that dials. Until the outcome is known, a close is a reset: see [`connected`].
+pub(super) fn dial(socket: &TcpStream) -> io::Result<()> {
+    let options = SockRef::from(socket);
     options.set_tcp_nodelay(true)?;
-    options.set_linger(Some(Duration::ZERO))?;
-    Ok(socket)
+    options.set_linger(Some(Duration::ZERO))
 }
 
 /// The outcome of a connect: false while it is under way.

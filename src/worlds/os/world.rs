@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mio::net::UnixStream;
+use mio::net::{TcpStream, UnixStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
 
@@ -302,7 +302,9 @@ impl Network for OsWorld {
     }
 
     fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<OsStream> {
-        let layered = Layered::plain(sockets::connect(address)?);
+        let socket = TcpStream::connect(address)?;
+        sockets::dial(&socket)?;
+        let layered = Layered::plain(socket);
         let mut stream = OsStream { layered, token };
         self.register(&mut stream, token)?;
         Ok(stream)
