@@ -157,10 +157,11 @@ fn stop(children: &mut [Child]) -> bool {
     for child in &mut running {
         drop(child.stdin.take());
     }
-    let ended = running.into_iter().map(|child| child.wait());
-    ended.fold(true, |well, ended| {
-        ended.is_ok_and(|status| status.success()) && well
-    })
+    let failed = running.into_iter().filter_map(|child| {
+        let ended = child.wait();
+        (!ended.is_ok_and(|status| status.success())).then_some(())
+    });
+    failed.count() == 0
 }
 
 fn watch_output(index: usize, output: ChildStdout, sender: Sender<Report>) -> io::Result<()> {
