@@ -170,7 +170,7 @@ impl Callback {
                 format!("the resolver has answered job {number}")
             }
             Callback::Done(Part::Snapshots, _) => {
-                String::from("the disk has taken of the snapshot")
+                String::from("the writer of snapshots has room, or is done")
             }
             Callback::Signal(number) => format!("signal {number} arrived"),
             Callback::StopDeadline => String::from("stopping has taken too long"),
