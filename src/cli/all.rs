@@ -26,7 +26,7 @@ enum Report {
 
 /// Starts all servers, waits for Ctrl-C, stops them all.
 ///
-/// False if a server did not start; it has said why.
+/// False if a server did not start, or lost something as it stopped; it has said why.
 ///
 /// # Errors
 /// A process could not be started, or no server is left.
@@ -45,8 +45,8 @@ pub fn all(roster: &Roster, pass_on: &[Vec<String>]) -> Result<bool, String> {
         }
     }
     let outcome = supervise(roster, &mut children, &reports);
-    stop(&mut children);
-    outcome
+    let stopped = stop(&mut children);
+    outcome.map(|whole| whole && stopped)
 }
 
 fn supervise(
@@ -146,14 +146,22 @@ fn start(name: &str, pass_on: &[String]) -> io::Result<(Child, ChildStdout)> {
     Ok((child, output))
 }
 
-fn stop(children: &mut [Child]) {
-    for child in &mut *children {
+/// True if all that still ran ended well.
+fn stop(children: &mut [Child]) -> bool {
+    let mut running: Vec<&mut Child> = Vec::new();
+    for child in children {
+        if matches!(child.try_wait(), Ok(None)) {
+            running.push(child);
+        }
+    }
+    for child in &mut running {
         drop(child.stdin.take());
     }
-    for child in children {
-        // It has ended, or ends now; either way nothing is left to do.
-        let _ = child.wait();
-    }
+    let failed = running.into_iter().filter_map(|child| {
+        let ended = child.wait();
+        (!ended.is_ok_and(|status| status.success())).then_some(())
+    });
+    failed.count() == 0
 }
 
 fn watch_output(index: usize, output: ChildStdout, sender: Sender<Report>) -> io::Result<()> {

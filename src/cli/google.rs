@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use getopts::Matches;
 use herd::config::Upstream;
-use herd::net::TlsClientConfig;
+use herd::net::{TlsClientConfig, read_regular};
 use herd::places::{Api, Endpoint, FieldMask, Key};
 
 /// Where the key is looked for without `--key-file`. Never on the command line: everybody can read
@@ -72,7 +72,7 @@ pub fn tls(matches: &Matches, wanted: bool) -> Result<Option<TlsClientConfig>, S
         return TlsClientConfig::new(None).map(Some);
     };
     let say = |why: &dyn std::fmt::Display| format!("--ca-file {path}: {why}");
-    let pem = std::fs::read(&path).map_err(|error| say(&error))?;
+    let pem = read_regular(path.as_ref()).map_err(|error| say(&error))?;
     TlsClientConfig::new(Some(&pem))
         .map(Some)
         .map_err(|why| say(&why))
@@ -96,7 +96,7 @@ fn key(matches: &Matches) -> Result<Option<Key>, String> {
     if mode & 0o077 != 0 {
         return Err(say(&"others can read it; expected a file with mode 600"));
     }
-    let text = std::fs::read(&path).map_err(|error| say(&error))?;
+    let text = read_regular(path.as_ref()).map_err(|error| say(&error))?;
     Key::parse(text.trim_ascii())
         .map(Some)
         .map_err(|why| say(&why))

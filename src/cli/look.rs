@@ -19,7 +19,7 @@ use herd::worlds::watched::Watched;
 use herd::worlds::{Stage, Tap};
 
 use super::say::say;
-use super::start::begin;
+use super::start::{begin, end};
 use super::task::{Look, One};
 
 /// Runs a server until it has stopped. False if a second signal cut the stopping short.
@@ -51,7 +51,7 @@ pub fn run(mut world: OsWorld, one: &One) -> Result<bool, String> {
             .map_err(|error| gone(&error))?;
         event_loop.world.finish();
         warn_of_recording(&mut event_loop.world);
-        return Ok(!probed.node.stop_was_forced());
+        return Ok(end(one, &probed.node));
     }
     let mut session = Session::new(Driver::new(event_loop, probed), None);
     open(&mut session, inspection, look, config.name());
@@ -62,7 +62,7 @@ pub fn run(mut world: OsWorld, one: &One) -> Result<bool, String> {
     session.run().map_err(|error| gone(&error))?;
     warn_of_trace(&mut session);
     warn_of_recording(session.driver().world());
-    Ok(!session.driver().node().stop_was_forced())
+    Ok(end(one, session.driver().node()))
 }
 
 /// Replays a recording; true if the code still does the same.

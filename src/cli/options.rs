@@ -7,6 +7,7 @@ use std::time::Duration;
 use getopts::{Matches, Options};
 use herd::config::{CONNECTIONS_MAX, Config, PER_ADDRESS_MAX, SNAPSHOT_EVERY};
 use herd::herd::{RECORDS_MAX, Roster, Server};
+use herd::net::check_regular;
 use herd::server::limits_table;
 
 use super::google;
@@ -83,6 +84,8 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     if let Some(path) = matches.opt_str("replay") {
         only("replay", &["step", "inspect", "trace"], arguments, &matches)?;
         let path = PathBuf::from(path);
+        regular("replay", Some(&path))?;
+        regular("trace", look.trace.as_ref())?;
         return Ok(Task::Replay { path, look });
     }
     let upstream = google::upstream(&matches)?;
@@ -112,9 +115,11 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
         ..config(&matches, Config::new(roster, me), log.is_some())?
     };
     plain_links(&matches, &config)?;
+    regular("trace", look.trace.as_ref())?;
+    regular("record", look.record.as_ref())?;
     Ok(Task::One(Box::new(One {
         identity: identity::files(&matches, name)?,
-        snapshot: identity::file(&matches, "snapshot", name),
+        snapshot: snapshot(&matches, name)?,
         config,
         tls,
         log,
@@ -132,6 +137,19 @@ fn look(matches: &Matches) -> Result<Look, String> {
         trace: path("trace"),
         record: path("record"),
     })
+}
+
+/// Refuses what a server could hang on, before anything of it is started or opened.
+fn regular(option: &str, path: Option<&PathBuf>) -> Result<(), String> {
+    let Some(path) = path else {
+        return Ok(());
+    };
+    check_regular(path).map_err(|why| format!("--{option} {}: {why}", path.display()))
+}
+
+fn snapshot(matches: &Matches, name: &str) -> Result<Option<PathBuf>, String> {
+    let path = identity::file(matches, "snapshot", name);
+    regular("snapshot", path.as_ref()).map(|()| path)
 }
 
 fn address(option: &str, text: &str) -> Result<SocketAddr, String> {
@@ -279,6 +297,7 @@ fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, String> {
         }
     }
     let each = |(index, server): (usize, &Server)| {
+        snapshot(matches, &server.name)?;
         let mut mine = pass_on.clone();
         mine.extend(look_of_one(look, index, &server.name)?);
         Ok(mine)
@@ -318,6 +337,7 @@ fn look_of_one(look: &Look, index: usize, name: &str) -> Result<Vec<String>, Str
             std::fs::create_dir_all(folder)
                 .map_err(|error| format!("--{option} {}: {error}", folder.display()))?;
             let file = folder.join(format!("{name}.{ending}"));
+            regular(option, Some(&file))?;
             options.push(format!("--{option}={}", file.display()));
         }
     }

@@ -4,7 +4,7 @@ use herd::event_loop::EventLoop;
 use herd::server::Node;
 
 use super::look;
-use super::start::{begin, world};
+use super::start::{begin, end, world};
 use super::task::One;
 
 /// Runs one server until it is asked to stop. False if a second request cut the stopping short.
@@ -22,5 +22,5 @@ pub fn run(one: &One) -> Result<bool, String> {
     event_loop
         .run_forever(&mut node)
         .map_err(|error| format!("{} cannot poll any more: {error}", one.config.name()))?;
-    Ok(!node.stop_was_forced())
+    Ok(end(one, &node))
 }

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use herd::net::{Host, Trust, bears_name};
 use herd::server::{Loop, Node, SIGHUP, SIGINT, SIGTERM};
-use herd::worlds::os::OsWorld;
+use herd::worlds::os::{OsWorld, remove_unfinished};
 
 use super::say::say;
 use super::task::One;
@@ -45,6 +45,16 @@ pub fn world(one: &One) -> Result<OsWorld, String> {
     Ok(world)
 }
 
+/// The end of a server: false if it was cut short, or if something of it is lost.
+pub fn end<H: Host>(one: &One, node: &Node<H>) -> bool {
+    if let Some(why) = node.lost() {
+        let (name, before) = (one.config.name(), "the one before still stands");
+        let text = format!("{name}: the last snapshot was not written, {before}: {why}\n");
+        say(&mut io::stderr(), &text);
+    }
+    node.lost().is_none() && !node.stop_was_forced()
+}
+
 /// Opens the listener, and says so.
 ///
 /// # Errors
@@ -63,6 +73,9 @@ pub fn begin<H: Host>(
         io::ErrorKind::InvalidData => format!("{name} cannot start: {error}"),
         _ => format!("{name} cannot listen on {address}: {error}"),
     })?;
+    if let Some(path) = &one.snapshot {
+        remove_unfinished(path);
+    }
     let warnings = one.config.warnings();
     let mistakes = mistakes(one);
     let warnings = warnings.iter().chain(&mistakes);

@@ -11,6 +11,10 @@ pub const CONNECT_DEADLINE: Duration = Duration::from_secs(3);
 /// A link that stayed up this long starts again from the first wait when it is lost.
 pub const BACKOFF_FORGIVEN: Duration = Duration::from_secs(10);
 
+/// Each greeting of a neighbour has it dialled at once, but not sooner than this after the one
+/// before (or than [`Backoff::ceiling`]): it may greet and hang up as often as it likes.
+pub const GREETED_FLOOR: Duration = Duration::from_secs(1);
+
 /// Exponential waits with full jitter: each wait is drawn evenly from zero to a ceiling that
 /// doubles with each failure, so that servers that lost each other together do not dial together.
 #[derive(Debug, Default)]
@@ -21,11 +25,16 @@ pub struct Backoff {
 impl Backoff {
     /// The wait after one more failure; `random` is evenly spread.
     pub fn next(&mut self, random: u64) -> Duration {
-        let ceiling = BACKOFF_FIRST
-            .saturating_mul(1 << self.failures.min(16))
-            .min(BACKOFF_MAX);
         self.failures = self.failures.saturating_add(1);
-        ceiling.mul_f64(random as f64 / u64::MAX as f64)
+        self.ceiling().mul_f64(random as f64 / u64::MAX as f64)
+    }
+
+    /// What the last wait was drawn from: its longest.
+    pub fn ceiling(&self) -> Duration {
+        let doublings = self.failures.saturating_sub(1).min(16);
+        BACKOFF_FIRST
+            .saturating_mul(1 << doublings)
+            .min(BACKOFF_MAX)
     }
 
     /// Forgets the failures.
@@ -45,6 +54,7 @@ mod tests {
         assert_eq!(ceilings[0], BACKOFF_FIRST);
         assert_eq!(ceilings[3], BACKOFF_FIRST * 8);
         assert_eq!(ceilings[39], BACKOFF_MAX);
+        assert_eq!(backoff.ceiling(), BACKOFF_MAX);
         assert_eq!(backoff.next(0), Duration::ZERO);
         backoff.reset();
         assert_eq!(backoff.next(u64::MAX), BACKOFF_FIRST);

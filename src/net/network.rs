@@ -169,8 +169,9 @@ pub trait Host: Network {
     /// Gives the writer of snapshots a piece; the first begins a new one.
     ///
     /// # Errors
-    /// `WouldBlock` while the disk is behind; anything else: there will be no snapshot this time.
-    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()>;
+    /// `WouldBlock` while the disk is behind: [`Event::Done`](crate::event_loop::Event::Done) with
+    /// `job` tells that there is room; anything else: there will be no snapshot this time.
+    fn write_snapshot(&mut self, piece: &[u8], job: u64) -> io::Result<()>;
 
     /// The snapshot is complete: [`Event::Done`](crate::event_loop::Event::Done) with `job` tells
     /// that it is safe, or that it failed.

@@ -173,8 +173,10 @@ impl Callback {
             Callback::Done(Part::Questions, number) => {
                 format!("the resolver has answered job {number}")
             }
-            Callback::Done(Part::Snapshots, _) => String::from("the snapshot is written"),
             Callback::Done(Part::Journal, _) => String::from("the journal was opened anew"),
+            Callback::Done(Part::Snapshots, _) => {
+                String::from("the writer of snapshots has room, or is done")
+            }
             Callback::Signal(number) => format!("signal {number} arrived"),
             Callback::StopDeadline => String::from("stopping has taken too long"),
         }

@@ -76,6 +76,11 @@ impl<H: Host> Node<H> {
         self.stop_was_forced
     }
 
+    /// Why the last snapshot of a server that has stopped was not written, if it was not.
+    pub fn lost(&self) -> Option<&str> {
+        self.parts.lost()
+    }
+
     /// What is shared, and the parts, to look at.
     pub fn inside(&self) -> (&Desk<H>, &Parts<H>) {
         (&self.desk, &self.parts)
@@ -86,6 +91,7 @@ impl<H: Host> Node<H> {
             SIGHUP => self.hang_up(event_loop),
             _ if self.desk.shared.stopping => {
                 self.stop_was_forced = true;
+                self.parts.abandon(&mut self.desk.floor(event_loop));
                 event_loop.stop();
             }
             _ => self.begin_to_stop(event_loop, number),
@@ -120,10 +126,10 @@ impl<H: Host> Application<H> for Node<H> {
     fn call(&mut self, event_loop: &mut Loop<H>, callback: Callback) -> Result<(), Box<dyn Error>> {
         match callback {
             Callback::Signal(number) => self.signal(event_loop, number),
-            Callback::StopDeadline => {
-                self.parts.give_up(&mut self.desk.floor(event_loop));
-                event_loop.stop();
-            }
+            Callback::StopDeadline => match self.parts.give_up(&mut self.desk.floor(event_loop)) {
+                Some(when) => drop(event_loop.call_at(when, Callback::StopDeadline)),
+                None => event_loop.stop(),
+            },
             callback => self.parts.call(&mut self.desk.floor(event_loop), callback),
         }
         let Node { desk, parts, .. } = self;

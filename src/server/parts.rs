@@ -269,11 +269,33 @@ impl<H: Host> Parts<H> {
         }
     }
 
-    /// Stopping took too long: nobody is left without an answer.
-    pub fn give_up(&mut self, floor: &mut Floor<H>) {
+    /// Stopping took too long: nobody is left without an answer, nor with a connection. Only the last
+    /// snapshot may take longer; when to look again, if it does.
+    pub fn give_up(&mut self, floor: &mut Floor<H>) -> Option<Duration> {
         if let Some(questions) = &mut self.questions {
             questions.fail_all(floor);
         }
+        self.carry_on(floor);
+        self.flush(floor);
+        let why = "stopping took too long";
+        for token in floor.connections.inbound_tokens() {
+            self.clients.connection_lost(floor, token, why);
+        }
+        self.links.close_all(floor, why);
+        let snapshots = self.snapshots.as_mut();
+        snapshots.and_then(|snapshots| snapshots.look_again(floor))
+    }
+
+    /// A second signal: nothing is waited for.
+    pub fn abandon(&mut self, floor: &mut Floor<H>) {
+        if let Some(snapshots) = &mut self.snapshots {
+            snapshots.give_up(floor, "a second signal cut it short");
+        }
+    }
+
+    /// Why there is no last snapshot of a server that has stopped.
+    pub fn lost(&self) -> Option<&str> {
+        self.snapshots.as_ref().and_then(Snapshots::lost)
     }
 
     /// While stopping: true once nothing is owed to anyone.

@@ -23,8 +23,8 @@ use crate::net::{Host, SNAPSHOT_BYTES_MAX};
 
 /// Bytes that one turn adds to a snapshot.
 pub const SNAPSHOT_PIECE: usize = 256 * 1024;
-/// The writer is asked again after this long, while the disk is behind.
-pub const SNAPSHOT_RETRY: Duration = Duration::from_millis(10);
+/// A stopping server ends without the last snapshot if the disk takes nothing of it for this long.
+pub const SNAPSHOT_STALL: Duration = Duration::from_secs(5);
 
 /// When the table was last written, and how far it is now.
 pub struct Snapshots {
@@ -35,6 +35,10 @@ pub struct Snapshots {
     saved: u64,
     saving: u64,
     last: Option<Result<u64, String>>,
+    /// When the disk took the last piece, or the server began to stop.
+    moved: Duration,
+    /// Why the last snapshot of a stopping server was not written: there is no second attempt.
+    lost: Option<String>,
     /// What the operator should know about the snapshot that was restored.
     restored: Vec<String>,
 }
@@ -61,6 +65,8 @@ impl Snapshots {
             saved: 0,
             saving: 0,
             last: None,
+            moved: Duration::ZERO,
+            lost: None,
             restored: Vec::new(),
         }
     }
@@ -129,7 +135,8 @@ impl Snapshots {
 
     /// The end of a turn: a table that changed is due.
     pub fn before_poll<H: Host>(&mut self, floor: &mut Floor<H>) {
-        if self.is_idle() && self.saved != floor.shared.replica.store().kept() {
+        let changed = self.saved != floor.shared.replica.store().kept();
+        if changed && self.is_idle() && self.lost.is_none() {
             let delay = match floor.shared.stopping {
                 true => Duration::ZERO,
                 false => self.every,
@@ -141,11 +148,34 @@ impl Snapshots {
 
     /// The server stops: what is due is due now.
     pub fn stop<H: Host>(&mut self, floor: &mut Floor<H>) {
+        self.moved = floor.event_loop.time();
         if let State::Due(timer) = self.state {
             floor.event_loop.cancel(timer);
             self.state = State::Idle;
         }
         self.before_poll(floor);
+    }
+
+    /// When to look again whether the last snapshot gets on. `None`: nothing is on its way, or it got
+    /// no further for too long and is lost.
+    pub fn look_again<H: Host>(&mut self, floor: &mut Floor<H>) -> Option<Duration> {
+        let when = self.moved + SNAPSHOT_STALL;
+        if !self.is_idle() && when <= floor.event_loop.time() {
+            self.give_up(floor, "the disk takes nothing of it");
+        }
+        (!self.is_idle()).then_some(when)
+    }
+
+    /// The server stops without waiting for the last snapshot.
+    pub fn give_up<H: Host>(&mut self, floor: &mut Floor<H>, why: &str) {
+        if !self.is_idle() || self.saved != floor.shared.replica.store().kept() {
+            self.ended(floor, Err(String::from(why)));
+        }
+    }
+
+    /// Why there is no last snapshot of a server that has stopped.
+    pub fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
     }
 
     /// [`Callback::Snapshot`]: begins a walk, or goes on with it.
@@ -182,37 +212,43 @@ impl Snapshots {
             }
             *next += 1;
         }
+        let job = Part::Snapshots.job(0);
         let given = match piece.is_empty() {
-            true => floor.event_loop.world.end_snapshot(Part::Snapshots.job(0)),
-            false => floor.event_loop.world.write_snapshot(piece),
+            true => floor.event_loop.world.end_snapshot(job),
+            false => floor.event_loop.world.write_snapshot(piece, job),
         };
         match given {
-            Ok(()) if piece.is_empty() => self.state = State::Ending,
-            Ok(()) => {
+            Ok(()) => self.moved = floor.event_loop.time(),
+            // The disk is behind: it says when there is room.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => return self.ended(floor, Err(error.to_string())),
+        }
+        match piece.is_empty() {
+            true => self.state = State::Ending,
+            false => {
                 piece.clear();
                 floor.event_loop.call_soon(Callback::Snapshot);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                floor
-                    .event_loop
-                    .call_later(SNAPSHOT_RETRY, Callback::Snapshot);
-            }
-            Err(error) => self.ended(floor, Err(error.to_string())),
         }
     }
 
-    /// The writer is through.
+    /// The writer has room again, or is through.
     pub fn done<H: Host>(&mut self, floor: &mut Floor<H>) {
-        let outcome = floor.event_loop.world.snapshot_written();
-        self.ended(floor, outcome);
+        match self.state {
+            State::Walking { .. } => self.walk(floor),
+            State::Ending => {
+                let outcome = floor.event_loop.world.snapshot_written();
+                self.ended(floor, outcome);
+            }
+            State::Idle | State::Due(_) => {}
+        }
     }
 
     fn ended<H: Host>(&mut self, floor: &mut Floor<H>, outcome: Result<u64, String>) {
         self.state = State::Idle;
         match (&outcome, floor.shared.stopping) {
             (Ok(_), _) => self.saved = self.saving,
-            // There is no time for a second attempt.
-            (Err(_), true) => self.saved = floor.shared.replica.store().kept(),
+            (Err(why), true) => self.lost = Some(why.clone()),
             (Err(_), false) => {}
         }
         let text = match &outcome {
@@ -233,7 +269,7 @@ impl Snapshots {
             Limit::of("", "a change without a snapshot", every, "", "one is written")
                 .option("snapshot-every"),
             limit!(SNAPSHOT_PIECE, "a snapshot's piece a turn", "bytes", waits),
-            limit!(SNAPSHOT_RETRY, "a writer that is behind", "", "asked again"),
+            limit!(SNAPSHOT_STALL, "a stop's last snapshot that gets no further", "", "lost, and said"),
         ]
     }
 }

@@ -48,14 +48,19 @@ impl Fake {
 
     /// The next connection that a server makes to us.
     pub fn accept(&self, within: Duration) -> Client {
-        let listener = self.listener.as_ref().expect("a fake that is up");
         let what = format!("a server dials {}", self.name);
-        let stream = wait_for(within, &what, || match listener.accept() {
-            Ok((stream, _)) => Some(stream),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => None,
+        wait_for(within, &what, || self.try_accept())
+    }
+
+    /// A connection that a server has made to us already.
+    pub fn try_accept(&self) -> Option<Client> {
+        let listener = self.listener.as_ref().expect("a fake that is up");
+        let stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
             Err(error) => panic!("{}: {error}", self.name),
-        });
+        };
         stream.set_nonblocking(false).expect("a blocking stream");
-        Client::on(stream)
+        Some(Client::on(stream))
     }
 }

@@ -1,6 +1,7 @@
 //! One process of the program, and a directory for what it leaves.
 
 use std::fs::{self, File};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +38,38 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
+}
+
+/// Starts server A of `herd.json` so that none of its files grows beyond so many blocks of 512
+/// bytes: to a program, that is a full disk. It ends when its standard input does.
+pub fn on_a_full_disk(directory: &Path, blocks: u32, args: &[&str]) -> (Child, SocketAddr) {
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    let address = free.expect("a free port");
+    let herd = format!(r#"{{"servers": {{"A": "{address}"}}, "links": []}}"#);
+    fs::write(directory.join("herd.json"), herd).expect("a herd file");
+    let script = format!(r#"trap "" XFSZ; ulimit -f {blocks}; exec "$0" "$@""#);
+    let mut child = Command::new("sh")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_herd"), "A"])
+        .args(["--herd=herd.json", "--log=none", "--until-stdin-ends"])
+        .args(args)
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("a shell");
+    super::wait_until(LIFE, "it listens", || {
+        let ended = child.try_wait().expect("a child can be asked");
+        assert!(ended.is_none(), "{ended:?}");
+        TcpStream::connect(address).is_ok()
+    });
+    (child, address)
+}
+
+/// Makes a pipe with a name.
+pub fn fifo(path: &Path) {
+    let made = Command::new("mkfifo").arg(path).status();
+    assert!(made.is_ok_and(|status| status.success()), "mkfifo works");
 }
 
 /// What a run of the program left behind.

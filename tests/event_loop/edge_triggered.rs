@@ -404,3 +404,39 @@ fn a_connect_under_way_is_neither_connected_nor_failed() {
     assert!(!world.connected(&mut stream).unwrap());
     assert_eq!(told(&mut world), []);
 }
+
+/// Dials a port of the system's own range, where nobody listens, until the dial ends at itself.
+fn dial_ourselves(world: &mut OsWorld) -> (Stream, SocketAddr) {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut address = free.local_addr().unwrap();
+    drop(free);
+    // Linux gives even ports to those who dial, odd ones to those who listen.
+    address.set_port(address.port() & !1);
+    for _ in 0..1 << 17 {
+        let stream = world.connect(address, A).unwrap();
+        if stream.socket().local_addr().unwrap() == address {
+            return (stream, address);
+        }
+        world.close(stream);
+    }
+    panic!("no dial ended at itself");
+}
+
+/// Whether it was noticed or not: an orderly close would hold the neighbour's port for a minute.
+#[test]
+fn a_dial_that_ended_at_itself_leaves_the_port_free() {
+    let mut world = OsWorld::new().unwrap();
+    for asked in [true, false] {
+        let mut is_free = || {
+            let (mut stream, address) = dial_ourselves(&mut world);
+            if asked {
+                let error = world.connected(&mut stream).unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+            }
+            world.close(stream);
+            TcpListener::bind(address).is_ok()
+        };
+        // Somebody else on this machine may dial from that very port.
+        assert!((0..5).any(|_| is_free()), "its neighbour may listen");
+    }
+}

@@ -8,6 +8,7 @@ mod clocks;
 mod frozen_disk;
 mod hosts;
 mod script;
+mod slow_disk;
 mod small_disk;
 
 fn rounds(default: usize) -> usize {

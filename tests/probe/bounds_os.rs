@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::Command;
 use std::time::Duration;
 
-use crate::common::{PATIENCE, TempDir, wait_until};
+use crate::common::{PATIENCE, TempDir, fifo, wait_until};
 use herd::event_loop::{Event, EventLoop, Token, World};
 use herd::net::{Host, Network};
 use herd::probe::{InspectCallback, Inspector, REQUEST_DEADLINE, SUBSCRIBER_UNSENT_MAX};
@@ -74,20 +73,19 @@ fn pieces_of_a_snapshot_wait_for_the_disk_in_a_short_queue() {
     let folder = TempDir::new();
     let path = folder.path().join("Clark.snapshot");
     let beside = folder.path().join("Clark.snapshot.new");
-    let made = Command::new("mkfifo").arg(&beside).status();
-    assert!(made.expect("mkfifo").success());
+    fifo(&beside);
     let mut world = OsWorld::new().expect("a poller");
     world.use_snapshots(&path);
     let piece = b"piece\n";
     for _ in 0..PIECES_MAX {
-        world.write_snapshot(piece).expect("room");
+        world.write_snapshot(piece, 7).expect("room");
     }
     let would_block = |error: std::io::Error| error.kind() == ErrorKind::WouldBlock;
-    assert!(world.write_snapshot(piece).is_err_and(would_block));
+    assert!(world.write_snapshot(piece, 7).is_err_and(would_block));
     assert!(world.end_snapshot(7).is_err_and(would_block));
     // Now it moves.
     let mut disk = File::open(&beside).expect("a reader");
-    wait_until(PATIENCE, "room", || world.write_snapshot(piece).is_ok());
+    wait_until(PATIENCE, "room", || world.write_snapshot(piece, 7).is_ok());
     wait_until(PATIENCE, "room", || world.end_snapshot(7).is_ok());
     let mut text = Vec::new();
     disk.read_to_end(&mut text).expect("a pipe");

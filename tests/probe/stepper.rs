@@ -257,21 +257,15 @@ fn a_replay_that_nobody_can_hold_runs_to_its_end() {
         &["--replay", recording, "--trace", "replay.json"],
     );
     assert_eq!(exit.code, Some(0), "{exit:?}");
-    has(&exit.stdout, &["equal: 23 callbacks"]);
+    has(&exit.stdout, &["equal: ", " callbacks, order "]);
     let trace = std::fs::read_to_string(directory.path().join("replay.json")).expect("a trace");
     has(&trace, &["\"name\":\"Clark\"", "kiwi.cs.ucla.edu"]);
-    // A full disk ends a trace and a recording, and no server.
-    let exit = crate::common::run_herd(
-        directory.path(),
-        &["--replay", recording, "--trace", "/dev/full"],
-    );
-    assert_eq!(exit.code, Some(0), "{exit:?}");
-    has(&exit.stderr, &["the trace broke off: No space left"]);
+    std::fs::write(directory.path().join("empty"), "").expect("a file");
     for (arguments, wanted) in [
         (["--replay", "nothing"], "--replay nothing: No such file"),
         (
-            ["--replay", "/dev/null"],
-            "expected it to begin with \"herd recording 2\"",
+            ["--replay", "empty"],
+            "expected it to begin with \"herd recording 3\"",
         ),
         (["--json", "Clark"], "expected --ps ADDR beside it"),
         (["--step", "--all"], "expected a NAME"),

@@ -361,6 +361,44 @@ fn a_neighbour_that_greets_is_dialled_at_once() {
     );
 }
 
+/// At each greeting a dial, but with a pause that grows to a second: 100 ms, 200, 400, 800, 1,000.
+/// Between them, those of the back-off itself.
+#[test]
+fn a_neighbour_that_greets_and_hangs_up_is_not_dialled_all_the_time() {
+    let (mut herd, mut fakes) = clark_and(&["East"]);
+    let mut dials = 0;
+    let mut greet_for_three_seconds = |herd: &Herd, fake: Option<&Fake>| {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(3) {
+            let _greeted = herd.greeted("East", "Clark");
+            if let Some(mut link) = fake.and_then(Fake::try_accept) {
+                dials += 1;
+                link.line();
+            }
+            // It has read the greeting, too.
+            herd.client("Clark").ask("x\n");
+        }
+        std::mem::take(&mut dials)
+    };
+    // It takes our link and drops it, or does not even listen.
+    let dials = greet_for_three_seconds(&herd, Some(&fakes[0]));
+    assert!((4..=15).contains(&dials), "{dials} dials");
+    fakes[0].down();
+    let before = herd.journal("Clark").matches("dialling again").count();
+    greet_for_three_seconds(&herd, None);
+    let after = herd.journal("Clark").matches("dialling again").count();
+    assert!(
+        (1..=10).contains(&(after - before)),
+        "{} dials",
+        after - before
+    );
+    // Once it listens, a greeting brings our link within a second.
+    fakes[0].up();
+    let _greeted = herd.greeted("East", "Clark");
+    link_within(herd::net::GREETED_FLOOR + SOON / 10, &fakes[0]);
+    herd.kill("Clark");
+}
+
 #[test]
 fn the_herd_is_whole_half_a_second_after_a_restart() {
     let mut herd = Herd::start();

@@ -8,6 +8,7 @@ mod conformance;
 mod course;
 mod crash;
 mod faults;
+mod files;
 mod framing;
 mod grammar;
 mod herd;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::common::{Herd, Plan, iamat, unique, wait_until};
 use herd::net::SNAPSHOT_BYTES_MAX;
+use herd::server::SNAPSHOT_STALL;
 use rustix::process::Signal;
 
 const SOON: Duration = Duration::from_secs(5);
@@ -156,31 +157,158 @@ fn a_snapshot_that_cannot_be_written_stops_nobody() {
         "no snapshot, the one before still stands: No such file",
     );
     assert_eq!(held(&herd, &told), 50);
-    stop(&mut herd);
+    ends_without_its_snapshot(&mut herd, "No such file");
+}
+
+/// It has been told to stop: what is lost is said, by its status too.
+fn ends_without_its_snapshot(herd: &mut Herd, why: &str) {
+    if why != "a second signal cut it short" {
+        herd.signal("Clark", Signal::TERM);
+    }
+    // Beyond that of a stop: a look at the disk's progress, and the thread that hangs there.
+    let status = herd.wait_exit("Clark", SNAPSHOT_STALL + Duration::from_secs(3));
+    assert_eq!(status.code(), Some(1));
+    let lost = "the one before still stands: ";
+    let err = fs::read_to_string(herd.directory().join("Clark.err")).expect("its stderr");
+    let said = format!("Clark: the last snapshot was not written, {lost}{why}");
+    assert!(err.contains(&said), "{err}");
+    let said = format!("no snapshot, {lost}{why}");
+    assert!(herd.journal("Clark").contains(&said));
+}
+
+fn beside(herd: &Herd) -> PathBuf {
+    herd.directory().join("Clark.snapshot.new")
+}
+
+/// Tells Clark of so many clients that their snapshot is more than a pipe holds, and puts a pipe where
+/// it goes. Its other end.
+fn slow_disk(herd: &Herd) -> fs::File {
+    let mut client = herd.client("Clark");
+    for number in 0..100 {
+        client.ask(iamat(&format!("{number}{}", "x".repeat(3_000))));
+    }
+    crate::common::fifo(&beside(herd));
+    let both = fs::OpenOptions::new().read(true).write(true).clone();
+    both.open(beside(herd)).expect("a pipe")
+}
+
+#[test]
+fn a_stop_whose_snapshot_gets_no_further_ends_and_says_what_is_lost() {
+    let mut herd = clark("3600");
+    let _disk = slow_disk(&herd);
+    ends_without_its_snapshot(&mut herd, "the disk takes nothing of it");
+}
+
+#[test]
+fn a_snapshot_that_a_second_signal_cuts_short_is_taken_away() {
+    let mut herd = clark("3600");
+    let mut disk = slow_disk(&herd);
+    let address = herd.address("Clark");
+    herd.signal("Clark", Signal::TERM);
+    // The pipe is full: it writes.
+    wait_until(SOON, "a snapshot is begun", || {
+        rustix::io::ioctl_fionread(&disk).expect("a pipe") >= 65_536
+    });
+    assert!(std::net::TcpStream::connect(address).is_err(), "it stops");
+    herd.signal("Clark", Signal::TERM);
+    // The disk moves again, for the thread that hangs there.
+    std::thread::spawn(move || std::io::copy(&mut disk, &mut std::io::sink()));
+    ends_without_its_snapshot(&mut herd, "a second signal cut it short");
+    assert!(!beside(&herd).exists(), "half a snapshot is left");
+    assert!(!file(&herd).exists(), "half a snapshot counts");
+}
+
+#[test]
+fn a_full_disk_keeps_no_half_snapshot() {
+    let folder = crate::common::TempDir::new();
+    let options = ["--snapshot=A.snapshot", "--snapshot-every=0"];
+    let (mut child, address) = crate::common::on_a_full_disk(folder.path(), 64, &options);
+    let mut client = crate::common::Client::connect(address);
+    let whole = folder.path().join("A.snapshot");
+    client.ask(iamat("first"));
+    wait_until(SOON, "a snapshot", || whole.exists());
+    for number in 0..20 {
+        client.ask(iamat(&format!("{number}{}", "x".repeat(3_000))));
+    }
+    drop((client, child.stdin.take()));
+    let exit = child.wait_with_output().expect("it ends");
+    assert_eq!(exit.status.code(), Some(1), "{exit:?}");
+    let said = "A: the last snapshot was not written, the one before still stands: File too large";
+    let err = String::from_utf8_lossy(&exit.stderr);
+    assert!(err.contains(said), "{err}");
+    let text = fs::read_to_string(&whole).expect("the one before");
+    assert!(text.contains("first") && text.contains(" end "), "{text}");
+    assert!(
+        !folder.path().join("A.snapshot.new").exists(),
+        "half a snapshot is left"
+    );
+}
+
+#[test]
+fn what_a_killed_server_left_of_a_snapshot_goes_when_the_next_one_listens() {
+    let mut herd = clark("3600");
+    fs::write(beside(&herd), "half of it").expect("a file");
+    // One that cannot listen may be a mistake: that snapshot may be on its way.
+    let words = [
+        "Clark",
+        "--herd",
+        "Clark.json",
+        "--log=none",
+        "--snapshot=Clark.snapshot",
+    ];
+    let exit = crate::common::run_herd(herd.directory(), &words);
+    assert!(exit.stderr.contains("the port is in use"), "{exit:?}");
+    assert!(beside(&herd).exists());
+    herd.kill("Clark");
+    herd.restart("Clark");
+    assert!(!beside(&herd).exists());
 }
 
 #[test]
 fn a_snapshot_that_cannot_be_read_is_said_before_anything_is_promised() {
     let folder = crate::common::TempDir::new();
-    let exit = crate::common::run_herd(
-        folder.path(),
-        &["Clark", "--log", "none", "--snapshot", "."],
-    );
-    assert_eq!(exit.code, Some(1), "{}", exit.stderr);
-    assert!(
-        exit.stderr.contains("the snapshot cannot be read"),
-        "{}",
-        exit.stderr
-    );
-    // As large as no snapshot is, and all holes; a device, which must not be renamed over.
+    // As large as no snapshot is, and all holes.
     let large = fs::File::create(folder.path().join("large")).expect("a file");
     large.set_len(SNAPSHOT_BYTES_MAX + 1).expect("holes");
-    for (file, why) in [("large", "too large"), ("/dev/null", "no regular file")] {
-        let exit =
-            crate::common::run_herd(folder.path(), &["Clark", "--log=none", "--snapshot", file]);
-        assert_eq!(exit.code, Some(1), "{}", exit.stderr);
-        assert!(exit.stderr.contains(why), "{}", exit.stderr);
-    }
+    let exit = crate::common::run_herd(
+        folder.path(),
+        &["Clark", "--log=none", "--snapshot", "large"],
+    );
+    assert_eq!(exit.code, Some(1), "{}", exit.stderr);
+    let said = "the snapshot cannot be read: it is too large";
+    assert!(exit.stderr.contains(said), "{}", exit.stderr);
     let exit = crate::common::run_herd(folder.path(), &["Clark", "--snapshot-every", "5"]);
     assert!(exit.stderr.contains("--snapshot-every"), "{}", exit.stderr);
+}
+
+/// A whole herd, here of one, says by its status too that one of its servers lost something.
+#[test]
+fn a_herd_whose_server_loses_its_last_snapshot_ends_with_its_status() {
+    for (path, code) in [("nowhere/{name}", 1), ("{name}", 0)] {
+        let folder = crate::common::TempDir::new();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let address = free.expect("a free port");
+        let herd = format!(r#"{{"servers": {{"A": "{address}"}}, "links": []}}"#);
+        fs::write(folder.path().join("herd.json"), herd).expect("a herd file");
+        let mut all = std::process::Command::new(env!("CARGO_BIN_EXE_herd"))
+            .args([
+                "--all",
+                "--herd=herd.json",
+                "--log=none",
+                "--snapshot",
+                path,
+            ])
+            .current_dir(folder.path())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("the herd program starts");
+        wait_until(SOON, "A listens", || {
+            std::net::TcpStream::connect(address).is_ok()
+        });
+        crate::common::Client::connect(address).ask(iamat("kiwi"));
+        let pid = rustix::process::Pid::from_child(&all);
+        rustix::process::kill_process(pid, Signal::TERM).expect("a signal");
+        assert_eq!(all.wait().expect("it ends").code(), Some(code), "{path}");
+    }
 }

@@ -14,3 +14,4 @@ mod places;
 mod replay;
 mod splits;
 mod stage;
+mod stopping;

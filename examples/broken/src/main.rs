@@ -92,8 +92,8 @@ const PATCHES: [Patch; 19] = [
     Patch {
         name: "14 a greeting has us dial at once",
         file: "src/server/links/part.rs",
-        from: "if !floor.shared.stopping {\n            self.slots[index].backoff.reset();",
-        to: "if false {\n            self.slots[index].backoff.reset();",
+        from: "if when < slot.redial {",
+        to: "if false {",
         test: &[
             "--test",
             "protocol",
@@ -104,8 +104,8 @@ const PATCHES: [Patch; 19] = [
     Patch {
         name: "16 dialling again",
         file: "src/server/links/part.rs",
-        from: "event_loop.call_later(delay, Callback::Redial(index))",
-        to: "event_loop.call_later(delay * 1000, Callback::Redial(index))",
+        from: "floor.event_loop.time() + delay);",
+        to: "floor.event_loop.time() + delay * 1000);",
         test: &[
             "--test",
             "protocol",

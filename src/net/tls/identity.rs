@@ -12,6 +12,7 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 use super::config::add_roots;
 use super::engine::{Closing, RustlsEngine};
+use crate::net::files::read_regular;
 
 /// By this protocol name (ALPN, RFC 7301) a server is known before any certificate is shown: the
 /// same port asks servers for theirs, and clients for none.
@@ -91,7 +92,7 @@ impl Identity {
 
 /// True if the first certificate in this file bears `name`, as its neighbours will ask of it.
 pub fn bears_name(certificate: &Path, name: &str) -> bool {
-    let pem = std::fs::read(certificate).unwrap_or_default();
+    let pem = read_regular(certificate).unwrap_or_default();
     let first = CertificateDer::pem_slice_iter(&pem).next();
     let first = first.and_then(Result::ok);
     let parsed = first
@@ -135,7 +136,7 @@ fn servers(files: &PeerFiles) -> Result<(ClientConfig, ServerConfig, ServerConfi
     Ok((dialler, acceptor, plain))
 }
 
-fn clients(certificate: &PathBuf, key: &PathBuf) -> Result<ServerConfig, String> {
+fn clients(certificate: &Path, key: &Path) -> Result<ServerConfig, String> {
     let (chain, key) = read_chain(certificate, key)?;
     let wrong = |error: rustls::Error| format!("{}: {error}", certificate.display());
     ServerConfig::builder_with_provider(provider())
@@ -150,7 +151,7 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(ring::default_provider())
 }
 
-fn read_chain(certificate: &PathBuf, key: &PathBuf) -> Result<Chain, String> {
+fn read_chain(certificate: &Path, key: &Path) -> Result<Chain, String> {
     let pem = read(certificate)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let chain = chain.map_err(|error| format!("{}: {error}", certificate.display()))?;
@@ -164,6 +165,6 @@ fn read_chain(certificate: &PathBuf, key: &PathBuf) -> Result<Chain, String> {
     Ok((chain, secret))
 }
 
-fn read(path: &PathBuf) -> Result<Vec<u8>, String> {
-    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    read_regular(path).map_err(|error| format!("{}: {error}", path.display()))
 }

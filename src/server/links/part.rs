@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use super::link::Link;
 use crate::event_loop::{Handle, Readiness, Token};
-use crate::net::{BACKOFF_FORGIVEN, Backoff, CONNECT_DEADLINE, Host};
+use crate::net::{BACKOFF_FORGIVEN, Backoff, CONNECT_DEADLINE, GREETED_FLOOR, Host};
 use crate::server::callback::Callback;
 use crate::server::connections::Connection;
 use crate::server::desk::{Desk, Floor};
@@ -33,6 +33,10 @@ pub struct Slot {
     /// Where it is.
     pub(super) state: State,
     backoff: Backoff,
+    /// When the timer of [`State::Waiting`] dials.
+    redial: Duration,
+    /// When a greeting had us dial, at the latest.
+    greeted: Option<Duration>,
     /// Since when, if it is up.
     pub(super) up_since: Duration,
     /// Which of this turn's news it has taken, by number.
@@ -74,6 +78,8 @@ impl Links {
         let slot = || Slot {
             state: State::Waiting(None),
             backoff: Backoff::default(),
+            redial: Duration::ZERO,
+            greeted: None,
             up_since: Duration::ZERO,
             took: 0..0,
         };
@@ -128,12 +134,28 @@ impl Links {
         }
     }
 
-    /// A neighbour spoke to us, so it is worth dialling now.
+    /// A neighbour spoke to us, so it is worth dialling now, unless its last greeting was just
+    /// before. Its failures are not forgotten: it may greet and hang up as often as it likes.
     pub fn greeted<H: Host>(&mut self, floor: &mut Floor<H>, index: usize) {
-        if !floor.shared.stopping {
-            self.slots[index].backoff.reset();
-            self.dial(floor, index);
+        let slot = &mut self.slots[index];
+        // There is no timer while it is dialled or up, nor once the server stops.
+        let State::Waiting(Some(timer)) = slot.state else {
+            return;
+        };
+        let (now, pause) = (floor.event_loop.time(), slot.backoff.ceiling());
+        let next = slot.greeted.map(|last| last + pause.min(GREETED_FLOOR));
+        let when = next.map_or(now, |next| next.max(now));
+        if when < slot.redial {
+            slot.greeted = Some(when);
+            floor.event_loop.cancel(timer);
+            self.redial_at(floor, index, when);
         }
+    }
+
+    fn redial_at<H: Host>(&mut self, floor: &mut Floor<H>, index: usize, when: Duration) {
+        let timer = floor.event_loop.call_at(when, Callback::Redial(index));
+        self.slots[index].state = State::Waiting(Some(timer));
+        self.slots[index].redial = when;
     }
 
     /// Something happened on a link's socket.
@@ -312,6 +334,15 @@ impl Links {
         }
     }
 
+    /// Stopping took too long: no link stays.
+    pub fn close_all<H: Host>(&mut self, floor: &mut Floor<H>, why: &str) {
+        for index in 0..self.slots.len() {
+            if let Some(token) = self.slots[index].token() {
+                self.connection_lost(floor, token, why);
+            }
+        }
+    }
+
     /// True once nothing waits on any link.
     pub fn are_flushed<H: Host>(&self, desk: &Desk<H>) -> bool {
         let mut up = self.slots.iter().filter_map(Slot::up);
@@ -354,8 +385,7 @@ impl Links {
         }
         let random = floor.event_loop.world.random();
         let delay = slot.backoff.next(random);
-        let timer = floor.event_loop.call_later(delay, Callback::Redial(index));
-        slot.state = State::Waiting(Some(timer));
+        self.redial_at(floor, index, floor.event_loop.time() + delay);
         let outcome = match was_up {
             Some(_) => "link lost",
             None => "no link",

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::link::Link;
 use super::part::{Links, Slot, State};
-use crate::net::{BACKOFF_FIRST, BACKOFF_MAX, CONNECT_DEADLINE, Host};
+use crate::net::{
+    BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, CONNECT_DEADLINE, GREETED_FLOOR, Host,
+};
 use crate::portions::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
 use crate::server::callback::Loop;
 use crate::server::connections::Connection;
@@ -107,6 +109,8 @@ impl Links {
             limit!(CONNECT_DEADLINE, "a connect to a neighbour", "", "dialled again later"),
             limit!(BACKOFF_FIRST, "between the first two dials, at most", "", redial),
             limit!(BACKOFF_MAX, "between any two dials, at most", "", redial),
+            limit!(BACKOFF_FORGIVEN, "a link that was up so long", "", "its failures are forgotten"),
+            limit!(GREETED_FLOOR, "between two greetings that count, at most", "", "dialled at once"),
         ]
     }
 }

@@ -9,6 +9,7 @@ mod world;
 
 pub use appender::{APPENDER_BUFFER_MAX, APPENDER_PATIENCE, LOOK_EVERY};
 pub use resolving::Resolver;
+pub use saver::remove_unfinished;
 pub use sockets::{KEEPALIVE_DEAD, Listener, NOT_SENT_MAX, OsStream};
 pub use waker::OsWaker;
 pub use world::{EVENTS_MAX, OsWorld};

@@ -80,6 +80,14 @@ impl OsStream {
     }
 }
 
+/// Sets up a socket that dials. Until the outcome is known, a close is a reset: see [`connected`].
+pub(super) fn dial(socket: &TcpStream) -> io::Result<()> {
+    let options = SockRef::from(socket);
+    options.set_tcp_nodelay(true)?;
+    options.set_tcp_notsent_lowat(NOT_SENT_MAX)?;
+    options.set_linger(Some(Duration::ZERO))
+}
+
 /// The outcome of a connect: false while it is under way.
 pub(super) fn connected(socket: &TcpStream) -> io::Result<bool> {
     if let Some(error) = socket.take_error()? {
@@ -87,9 +95,10 @@ pub(super) fn connected(socket: &TcpStream) -> io::Result<bool> {
     }
     match socket.peer_addr() {
         // Dialling a port of our own range where nobody listens can end at ourselves (TCP's
-        // simultaneous open), and would take the port from whom we want.
+        // simultaneous open), and would take the port from whom we want: while it is open, and for
+        // a minute after an orderly close (TIME_WAIT). A reset leaves nothing.
         Ok(peer) if socket.local_addr()? == peer => Err(io::ErrorKind::ConnectionRefused.into()),
-        Ok(_) => Ok(true),
+        Ok(_) => SockRef::from(socket).set_linger(None).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
         Err(error) => Err(error),
     }

@@ -12,7 +12,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mio::net::{TcpStream, UnixStream};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
-use socket2::SockRef;
 
 use super::appender::Appender;
 use super::resolving::{Answer, Resolver, Resolving};
@@ -308,9 +307,7 @@ impl Network for OsWorld {
 
     fn connect(&mut self, address: SocketAddr, token: Token) -> io::Result<OsStream> {
         let socket = TcpStream::connect(address)?;
-        let options = SockRef::from(&socket);
-        options.set_tcp_nodelay(true)?;
-        options.set_tcp_notsent_lowat(sockets::NOT_SENT_MAX)?;
+        sockets::dial(&socket)?;
         let layered = Layered::plain(socket);
         let mut stream = OsStream { layered, token };
         self.register(&mut stream, token)?;
@@ -414,9 +411,9 @@ impl Host for OsWorld {
         self.saver.as_ref().map_or(Ok(Vec::new()), Saver::load)
     }
 
-    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
+    fn write_snapshot(&mut self, piece: &[u8], job: u64) -> io::Result<()> {
         match &mut self.saver {
-            Some(saver) => saver.write(piece, &self.waker),
+            Some(saver) => saver.write(piece, job, &self.waker),
             None => Err(io::ErrorKind::Unsupported.into()),
         }
     }

@@ -258,7 +258,7 @@ impl Host for ReplayWorld {
         })
     }
 
-    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
+    fn write_snapshot(&mut self, piece: &[u8], _: u64) -> io::Result<()> {
         self.ask_result(Question::digest(Kind::WriteSnapshot, piece), |_| Some(()))
     }
 

@@ -71,6 +71,23 @@ impl Net {
         }
     }
 
+    /// A node gets a signal.
+    pub fn signal(&mut self, node: usize, number: i32) {
+        self.ports[node].signals.push(number);
+    }
+
+    /// A node's disk takes so many more pieces of a snapshot, then it stands still; `None`: all.
+    pub fn set_disk(&mut self, node: usize, room: Option<usize>) {
+        if let Some(job) = self.disks[node].set_room(room) {
+            self.done(node, job, Ok(Vec::new()));
+        }
+    }
+
+    /// The snapshot that stands on a node's disk.
+    pub fn snapshot(&self, node: usize) -> &[u8] {
+        self.disks[node].saved()
+    }
+
     /// Tells the resolver a name. One that it was never told hangs; one without an address fails.
     pub fn name(&mut self, host: &str, addresses: Vec<SocketAddr>) {
         self.names.insert(host.to_string(), addresses);

@@ -132,7 +132,8 @@ impl Net {
 
     /// True if a poll of `node` would bring something.
     pub fn has_events(&self, node: usize) -> bool {
-        !self.ports[node].ready.is_empty() || !self.ports[node].jobs.is_empty()
+        let port = &self.ports[node];
+        !port.ready.is_empty() || !port.jobs.is_empty() || !port.signals.is_empty()
     }
 
     /// What a poll of `node` brings: for each end that has something new, its state now.
@@ -141,6 +142,7 @@ impl Net {
         if std::mem::take(&mut port.interrupted) {
             return;
         }
+        events.extend(port.signals.drain(..).map(Event::Signal));
         for (job, answer) in std::mem::take(&mut port.jobs) {
             port.answers.insert(job, answer);
             events.push(Event::Done(job));

@@ -32,6 +32,8 @@ pub(super) struct Port {
     pub interrupted: bool,
     /// How long its turn has taken so far, by what it paid.
     pub spent: Duration,
+    /// Signals that the next poll tells of.
+    pub signals: Vec<i32>,
     /// epoll's ready list.
     pub ready: BTreeSet<Source>,
 }

@@ -171,22 +171,22 @@ impl Host for SimWorld {
         Ok(self.net.borrow_mut().disks[self.node].load())
     }
 
-    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
+    fn write_snapshot(&mut self, piece: &[u8], job: u64) -> io::Result<()> {
         let mut net = self.net.borrow_mut();
+        net.disks[self.node].write(piece, job)?;
         net.trace.add("snapshot", &[self.node as u64], piece);
-        net.disks[self.node].write(piece);
         Ok(())
     }
 
     fn end_snapshot(&mut self, job: u64) -> io::Result<()> {
         let mut net = self.net.borrow_mut();
-        net.disks[self.node].save();
+        net.disks[self.node].save(job)?;
         net.done(self.node, job, Ok(Vec::new()));
         Ok(())
     }
 
     fn snapshot_written(&mut self) -> Result<u64, String> {
-        Ok(self.net.borrow().disks[self.node].len())
+        Ok(self.net.borrow().disks[self.node].saved().len() as u64)
     }
 
     fn reopen_journal(&mut self, job: u64) {

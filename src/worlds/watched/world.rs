@@ -363,8 +363,8 @@ impl<W: Host> Host for Watched<W> {
         answer
     }
 
-    fn write_snapshot(&mut self, piece: &[u8]) -> io::Result<()> {
-        let answer = self.inner.write_snapshot(piece);
+    fn write_snapshot(&mut self, piece: &[u8], job: u64) -> io::Result<()> {
+        let answer = self.inner.write_snapshot(piece, job);
         self.record(Question::digest(Kind::WriteSnapshot, piece), |out| {
             out.result(&answer, |_, ()| ());
         });

@@ -1,0 +1,124 @@
+//! Files that are none: a pipe, a device, a socket or a folder where the server would write or read
+//! a file. It says so at once, and nothing of it has started.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use crate::common::{Client, TempDir, fifo, iamat, on_a_full_disk, run_herd};
+
+/// Everything that is no regular file, by names in this folder and outside.
+fn odd_files(folder: &Path) -> Vec<&'static str> {
+    fifo(&folder.join("fifo"));
+    std::os::unix::fs::symlink("fifo", folder.join("link")).expect("a link");
+    fs::create_dir(folder.join("folder")).expect("a folder");
+    UnixListener::bind(folder.join("socket")).expect("a socket");
+    vec![
+        "fifo",
+        "link",
+        "folder",
+        "socket",
+        "/dev/null",
+        "/dev/full",
+        "/dev/zero",
+        "/dev/stdin",
+    ]
+}
+
+#[test]
+fn what_a_server_writes_and_a_recording_that_it_reads_are_regular_files() {
+    let folder = TempDir::new();
+    let odd = odd_files(folder.path());
+    for option in ["--record", "--trace", "--snapshot", "--replay"] {
+        for file in &odd {
+            let server = if option == "--replay" {
+                &[][..]
+            } else {
+                &["Clark"]
+            };
+            let words = [server, &[option, file]].concat();
+            let exit = run_herd(folder.path(), &words);
+            assert_eq!(
+                (exit.code, exit.stdout.as_str()),
+                (Some(2), ""),
+                "{words:?} {exit:?}"
+            );
+            let said = format!("herd: {option} {file}: expected a regular file\n");
+            assert_eq!(exit.stderr, said, "{words:?}");
+        }
+    }
+    assert!(
+        !folder.path().join("Clark.log").exists(),
+        "a journal was begun"
+    );
+}
+
+/// One of its servers would not start.
+#[test]
+fn the_files_of_a_whole_herd_are_looked_at_before_any_server_starts() {
+    let folder = TempDir::new();
+    fs::create_dir(folder.path().join("out")).expect("a folder");
+    for file in ["Clark.recording", "Bona.trace.json", "Jaquez.snapshot"] {
+        let path = folder.path().join("out").join(file);
+        fifo(&path);
+        let words = [
+            ["--record", "out"],
+            ["--trace", "out"],
+            ["--snapshot", "out/{name}.snapshot"],
+        ];
+        let exit = run_herd(folder.path(), &[&["--all"][..], &words.concat()].concat());
+        assert_eq!((exit.code, exit.stdout.as_str()), (Some(2), ""), "{exit:?}");
+        let said = format!("out/{file}: expected a regular file\n");
+        assert!(exit.stderr.ends_with(&said), "{exit:?}");
+        fs::remove_file(path).expect("it is there");
+    }
+}
+
+#[test]
+fn keys_and_certificates_are_regular_files() {
+    let folder = TempDir::new();
+    let path = folder.path().join("fifo");
+    fifo(&path);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+    fs::write(folder.path().join("key"), "AIzaSecret").expect("a file");
+    let url = ["--places-url", "https://127.0.0.1:1"];
+    for words in [
+        &["--key-file", "fifo"][..],
+        &[url[0], url[1], "--ca-file", "fifo"],
+        &["--tls-cert", "fifo", "--tls-key", "key"],
+        &[
+            "--peer-cert",
+            "fifo",
+            "--peer-key",
+            "key",
+            "--peer-ca",
+            "key",
+        ],
+    ] {
+        let exit = run_herd(
+            folder.path(),
+            &[&["Clark", "--log", "none"], words].concat(),
+        );
+        assert!(matches!(exit.code, Some(1 | 2)), "{words:?} {exit:?}");
+        let said = "fifo: expected a regular file\n";
+        assert!(exit.stderr.ends_with(said), "{words:?} {exit:?}");
+    }
+}
+
+#[test]
+fn a_recording_and_a_trace_that_cannot_be_written_stop_no_server() {
+    let folder = TempDir::new();
+    let files = ["--record=run.recording", "--trace=trace.json"];
+    let (mut child, address) = on_a_full_disk(folder.path(), 0, &files);
+    let answer = Client::connect(address).ask(iamat("kiwi"));
+    assert!(answer.starts_with("AT A "), "{answer}");
+    drop(child.stdin.take());
+    let exit = child.wait_with_output().expect("it ends");
+    assert!(exit.status.success(), "{exit:?}");
+    let said = String::from_utf8_lossy(&exit.stderr);
+    for what in ["recording", "trace"] {
+        let said_of_it = format!("the {what} broke off: File too large");
+        assert!(said.contains(&said_of_it), "{said}");
+    }
+}
