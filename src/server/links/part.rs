@@ -35,6 +35,8 @@ pub struct Slot {
     backoff: Backoff,
     /// Since when, if it is up.
     pub(super) up_since: Duration,
+    heard: Option<Token>,
+    redial_at: Duration,
     /// Which of this turn's news it has taken, by number.
     took: std::ops::Range<usize>,
 }
@@ -59,6 +61,16 @@ impl Slot {
         }
     }
 
+    /// The connection on which it greeted last. It may be gone.
+    pub fn heard(&self) -> Option<Token> {
+        self.heard
+    }
+
+    /// When it is dialled next, if it waits for that.
+    pub fn redial_at(&self) -> Option<Duration> {
+        matches!(self.state, State::Waiting(Some(_))).then_some(self.redial_at)
+    }
+
     /// Its connection while it is up.
     pub fn up(&self) -> Option<Token> {
         match self.state {
@@ -75,6 +87,8 @@ impl Links {
             state: State::Waiting(None),
             backoff: Backoff::default(),
             up_since: Duration::ZERO,
+            heard: None,
+            redial_at: Duration::ZERO,
             took: 0..0,
         };
         Links {
@@ -124,7 +138,8 @@ impl Links {
     }
 
     /// A neighbour spoke to us, so it is worth dialling now.
-    pub fn greeted<H: Host>(&mut self, floor: &mut Floor<H>, index: usize) {
+    pub fn greeted<H: Host>(&mut self, floor: &mut Floor<H>, index: usize, token: Token) {
+        self.slots[index].heard = Some(token);
         if !floor.shared.stopping {
             self.slots[index].backoff.reset();
             self.dial(floor, index);
@@ -339,6 +354,7 @@ impl Links {
         let delay = slot.backoff.next(random);
         let timer = floor.event_loop.call_later(delay, Callback::Redial(index));
         slot.state = State::Waiting(Some(timer));
+        slot.redial_at = floor.event_loop.time() + delay;
         let outcome = match was_up {
             Some(_) => "link lost",
             None => "no link",
