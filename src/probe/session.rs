@@ -5,6 +5,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use super::bounds::limits;
 use super::changes::{changes, find, text};
 use super::command::Command;
 use super::condition::Coming;
@@ -18,7 +19,7 @@ use super::tables;
 use super::tracer::Tracer;
 use super::view::Phase;
 use crate::event_loop::Origin;
-use crate::server::SIGINT;
+use crate::server::{Limit, SIGINT};
 use crate::worlds::recording::Ending;
 use crate::worlds::{Exchange, Stage, Way};
 
@@ -147,9 +148,11 @@ impl<H: Stage> Session<H> {
             self.hold(Some(reason));
             return Ok(());
         }
-        if self.driver.phase() == Phase::BeforePoll {
-            let patience = self.inspection.as_mut().and_then(Inspection::patience);
-            self.driver.world().attend_within(patience);
+        if self.driver.phase() == Phase::BeforePoll
+            && let Some(inspection) = &mut self.inspection
+        {
+            let wish = inspection.wish();
+            self.driver.world().attend(!wish.rests, wish.within);
         }
         if let Some(reason) = self.move_on()? {
             self.hold(Some(reason));
@@ -335,12 +338,20 @@ impl<H: Stage> Session<H> {
         let held = self.goal == Goal::Hold;
         let mut view = self.driver.view(self.why.as_deref(), held);
         view["loop"]["account"] = json!(self.account.as_ref().filter(|_| held));
+        let usage = self.inspection.as_ref().map(Inspection::usage);
+        if let Some(usage) = usage.filter(|rows| !rows.is_empty()) {
+            extend(&mut view["limits"], usage);
+            extend(
+                &mut view["bounds"],
+                limits().iter().map(Limit::row).collect(),
+            );
+        }
         view
     }
 
     fn publish(&mut self, view: &Value) {
         if let Some(inspection) = self.inspection.as_mut().filter(|all| all.is_watched()) {
-            inspection.publish(&view.to_string());
+            inspection.publish(view.to_string());
         }
     }
 
@@ -355,12 +366,13 @@ impl<H: Stage> Session<H> {
         };
         let turn = self.driver.event_loop().iteration();
         let replay = self.rewind.is_some() && turn.is_multiple_of(LOOK_EVERY);
-        let due = inspection
-            .patience()
-            .is_some_and(|patience| patience.is_zero());
         // Moments that are told take long, and so can a turn of them: it polls only at its end.
         let told = matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
-        match self.driver.world().take_attention() || told || replay || due {
+        let wish = inspection.wish();
+        if wish.rests && !told {
+            return Ok(());
+        }
+        match self.driver.world().take_attention() || told || replay || wish.is_due() {
             true => self.attend(false),
             false => Ok(()),
         }
@@ -376,13 +388,20 @@ impl<H: Stage> Session<H> {
         if wait && let Some(console) = &mut self.console {
             console.prompt();
         }
+        // Somebody who steps through it wants to look, and nobody else is kept waiting.
+        let runs = self.goal == Goal::Forever;
         let Some(inspection) = &mut self.inspection else {
             return Ok(());
         };
-        for ask in inspection.turn(wait)? {
+        inspection.begin(runs);
+        inspection.turn(wait)?;
+        while let Some(ask) = self.inspection.as_mut().and_then(Inspection::take_ask) {
             self.serve(ask);
+            if self.inspection.as_mut().is_some_and(Inspection::is_spent) {
+                break;
+            }
         }
-        Ok(())
+        self.inspection.as_mut().map_or(Ok(()), Inspection::end)
     }
 
     fn serve(&mut self, ask: Ask) {
@@ -390,13 +409,9 @@ impl<H: Stage> Session<H> {
             Ask::Line(line) => self.typed(line, "you typed something"),
             Ask::InputEnded => self.typed(String::from("quit"), "the end of your input"),
             Ask::Signal(number) => self.signal(number),
-            Ask::View(to) => {
+            Ask::View => {
                 let view = self.view().to_string();
-                self.with_inspection(|all| all.answer(to, &view));
-            }
-            Ask::Publish => {
-                let view = self.view();
-                self.publish(&view);
+                self.with_inspection(|all| all.show(view));
             }
             Ask::Command(to, line) => {
                 let said = Command::parse(&line)
@@ -408,8 +423,6 @@ impl<H: Stage> Session<H> {
                 };
                 let answer = json!({"ok": ok, "text": text}).to_string();
                 self.with_inspection(|all| all.answer(to, &answer));
-                let view = self.view();
-                self.publish(&view);
             }
         }
     }
@@ -443,5 +456,12 @@ impl<H: Stage> Session<H> {
         if let Some(inspection) = &mut self.inspection {
             answer(inspection);
         }
+    }
+}
+
+/// More rows for a list of the view.
+fn extend(list: &mut Value, more: Vec<Value>) {
+    if let Some(rows) = list.as_array_mut() {
+        rows.extend(more);
     }
 }

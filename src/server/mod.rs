@@ -32,6 +32,7 @@ pub use clients::{
 };
 pub use journal::{About, JOURNAL_BUFFER_MAX, Journal};
 pub use limits::Limit;
+pub(super) use limits::limit;
 pub use links::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM};
 pub use parts::STOP_DEADLINE;

@@ -76,7 +76,14 @@ const PARTS: [(&str, usize, &[&str]); 14] = [
     (
         "page",
         1200,
-        &["probe/http.rs", "probe/inspection.rs", "probe/inspector.rs"],
+        &[
+            "probe/bounds.rs",
+            "probe/http.rs",
+            "probe/inspection.rs",
+            "probe/inspector.rs",
+            "probe/pace.rs",
+            "probe/visitors.rs",
+        ],
     ),
     (
         "traces and replays",
