@@ -158,7 +158,7 @@ impl Inspector {
 
     /// True while somebody wants every view.
     pub fn has_subscribers(&self) -> bool {
-        !self.visitors.which(Phase::Subscribed).is_empty()
+        self.visitors.any(Phase::Subscribed)
     }
 
     /// Answers a command with JSON.

@@ -12,7 +12,7 @@ use super::condition::Coming;
 use super::console::Console;
 use super::driver::{Driver, Moved};
 use super::inspection::{Ask, Inspection};
-use super::meters::Moment;
+use super::meters::{Moment, Says};
 use super::narrate::{Account, narrate};
 use super::stops::Stops;
 use super::tables;
@@ -198,8 +198,11 @@ impl<H: Stage> Session<H> {
         let turn = self.driver.event_loop().iteration();
         let coming = self.driver.coming().map(|(_, pending)| pending.callback);
         let looked_at = told || self.is_looked_at();
-        let says = coming.filter(|_| looked_at || self.tracer.is_some());
-        let mut says = says.map(|callback| self.driver.node().describe(&callback));
+        // Words that somebody reads now are made before the connection may be gone.
+        let now = told || self.goal == Goal::Hold || self.tracer.is_some();
+        let mut words = coming
+            .filter(|_| now)
+            .map(|callback| self.driver.node().describe(&callback));
         self.driver.world().release();
         let moved = self.driver.advance()?;
         if told {
@@ -207,22 +210,28 @@ impl<H: Stage> Session<H> {
             self.driver.world().hold();
         }
         let exchanges = self.driver.take_exchanges();
-        if let (None, Moved::Polled) = (&says, &moved) {
-            says = looked_at.then(|| self.polled());
+        if told && matches!(moved, Moved::Polled) {
+            words = Some(self.driver.last_poll().says());
         }
-        let says = says.unwrap_or_default();
+        let says = match (&words, coming, &moved) {
+            (Some(words), ..) => Says::Words(words.clone()),
+            (None, Some(callback), _) => Says::Callback(callback),
+            (None, None, Moved::Polled) => Says::Poll(self.driver.last_poll()),
+            (None, None, _) => Says::Words(String::new()),
+        };
+        let words = words.unwrap_or_default();
         // Whoever looks wakes the loop now and then: turns with nothing in them are not worth a row.
         let idle = self.goal == Goal::Forever && self.driver.last_poll().todo == 0;
         if looked_at && !(idle && exchanges.is_empty()) {
-            self.remember(&moved, &says, &exchanges);
+            self.remember(&moved, says, &exchanges);
         }
         if let Some(tracer) = &mut self.tracer {
-            tracer.moment(&self.driver, &moved, &says, &exchanges);
+            tracer.moment(&self.driver, &moved, &words, &exchanges);
         }
         let after = (told || self.stops.watches()).then(|| self.driver.view(None, true));
         if let (Some(before), Some(after)) = (&before, &after) {
             let turn = turn.max(self.driver.event_loop().iteration());
-            self.tell(&moved, turn, &says, exchanges.clone(), before, after);
+            self.tell(&moved, turn, &words, exchanges.clone(), before, after);
         }
         let watched = after.and_then(|view| self.stops.changed(&view));
         Ok(self.stops.after(&moved, &exchanges).or(watched))
@@ -232,17 +241,7 @@ impl<H: Stage> Session<H> {
         self.goal == Goal::Hold || self.inspection.as_ref().is_some_and(Inspection::is_watched)
     }
 
-    fn polled(&mut self) -> String {
-        let poll = self.driver.meters().last_poll;
-        format!(
-            "took {}, told {}; {} will run",
-            tables::duration(poll.took),
-            tables::counted(poll.events as u64, "event"),
-            tables::counted(poll.todo as u64, "callback"),
-        )
-    }
-
-    fn remember(&mut self, moved: &Moved, says: &str, exchanges: &[Exchange]) {
+    fn remember(&mut self, moved: &Moved, says: Says, exchanges: &[Exchange]) {
         let sum = |way: Way| {
             let mine = exchanges.iter().filter(|exchange| exchange.way == way);
             mine.map(|exchange| exchange.length).sum()
@@ -258,7 +257,7 @@ impl<H: Stage> Session<H> {
             iteration: self.driver.event_loop().iteration(),
             what,
             kind,
-            says: says.to_string(),
+            says,
             took,
             read: sum(Way::Read),
             wrote: sum(Way::Written),

@@ -59,7 +59,7 @@ pub fn view<H: Host>(
     view["ready"] = ready(event_loop, node);
     view["timers"] = timers(event_loop, node);
     view["histograms"] = meters.histograms();
-    view["recent"] = meters.recent();
+    view["recent"] = meters.recent(|callback| node.describe(callback));
     view
 }
 

@@ -92,10 +92,9 @@ impl Visitors {
             .map(|(token, visitor)| (*token, visitor))
     }
 
-    /// Those in this phase.
-    pub fn which(&self, phase: Phase) -> Vec<Token> {
-        let fitting = self.all.iter().filter(|(_, one)| one.phase == phase);
-        fitting.map(|(token, _)| *token).collect()
+    /// True if one is in this phase.
+    pub fn any(&self, phase: Phase) -> bool {
+        self.all.values().any(|one| one.phase == phase)
     }
 
     /// One has asked for something, or is answered.

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{Herd, PATIENCE, Plan, iamat, run_herd, wait_until};
+use crate::looking::Stop;
 use herd::probe::VISITORS_MAX;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -205,8 +206,12 @@ fn events_come_while_somebody_reads_them() {
         }
     };
     read_until("\"state\":\"running\"");
-    herd.client("Clark").ask(iamat("travels"));
+    let mut client = herd.client("Clark");
+    client.ask(iamat("travels"));
     read_until("\"id\":\"travels\"");
+    // What ran last, in words.
+    read_until("client #1 (127.0.0.1:");
+    read_until("callback will run");
     command(address, "pause");
     read_until("\"state\":\"held\"");
 }
@@ -375,6 +380,7 @@ fn a_visitor_that_never_stops_talking_keeps_nobody_waiting() {
         }
     };
     thread::scope(|scope| {
+        let _stop = Stop(&done);
         for _ in 0..4 {
             scope.spawn(talk);
         }
@@ -391,7 +397,6 @@ fn a_visitor_that_never_stops_talking_keeps_nobody_waiting() {
         wait_until(PATIENCE, "they are shown out", || {
             shown_out.load(Ordering::Relaxed) >= 4
         });
-        done.store(true, Ordering::Relaxed);
     });
     all_is_well(&herd, address);
 }

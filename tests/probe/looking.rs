@@ -24,6 +24,15 @@ fn ask(address: SocketAddr, target: &str) -> TcpStream {
     stream
 }
 
+/// Stops the threads of a test, also when it fails.
+pub struct Stop<'a>(pub &'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Reads until all of `wanted` has come.
 fn read_until(stream: &mut TcpStream, wanted: &str) {
     let (mut text, mut buffer) = (Vec::new(), [0; 65536]);
@@ -57,6 +66,7 @@ fn views_of_many_connections_keep_no_client_waiting() {
     });
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
+        let _stop = Stop(&done);
         for _ in 0..4 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -77,7 +87,6 @@ fn views_of_many_connections_keep_no_client_waiting() {
             .collect();
         took.sort();
         let percent = used(&view(address), "percent of the time for the page");
-        done.store(true, Ordering::Relaxed);
         assert!(percent <= 100 / u64::from(LOOK_SHARE), "{percent} %");
         assert!(
             took[100] < Duration::from_millis(15),
@@ -98,6 +107,7 @@ fn visitors_that_dribble_wake_the_server_now_and_then_only() {
         (turn, view["loop"]["time"].as_f64().expect("a time"))
     };
     thread::scope(|scope| {
+        let _stop = Stop(&done);
         for _ in 0..VISITORS_MAX - 2 {
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
@@ -119,7 +129,6 @@ fn visitors_that_dribble_wake_the_server_now_and_then_only() {
             after = stands();
             after.1 > before.1 + 1.0
         });
-        done.store(true, Ordering::Relaxed);
         let (turns, time) = (after.0 - before.0, after.1 - before.1);
         // One turn in which the look begins, one in which the rest ends.
         let most = 2.0 * time / REST_MIN.as_secs_f64() + 2.0;
