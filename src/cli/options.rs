@@ -8,7 +8,8 @@ use getopts::{Matches, Options};
 use herd::config::{CONNECTIONS_MAX, Config, PER_ADDRESS_MAX, SNAPSHOT_EVERY};
 use herd::herd::{RECORDS_MAX, Roster, Server};
 use herd::net::check_regular;
-use herd::server::limits_table;
+use herd::probe;
+use herd::server::{limits, limits_table};
 
 use super::google;
 use super::identity;
@@ -368,7 +369,9 @@ fn help(options: &Options) -> String {
                  herd --ps ADDR          look at a running server\n\n\
                  Clients say   IAMAT kiwi.cs.ucla.edu +34.068930-118.445127 1621464827.959498503\n\
                  and ask       WHATSAT kiwi.cs.ucla.edu 10 5";
-    let limits = limits_table(&Config::new(Roster::standard(), 0));
+    let mut limits = limits(&Config::new(Roster::standard(), 0));
+    limits.extend(probe::limits());
+    let limits = limits_table(&limits);
     format!(
         "{}\nLimits, as they are without options:\n{limits}",
         options.usage(brief)

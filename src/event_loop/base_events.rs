@@ -353,6 +353,19 @@ impl<W: World, C: Callback> EventLoop<W, C> {
             .filter_map(|(when, handle)| Some((when, handle, self.handles.get(handle)?)))
     }
 
+    /// The first `count` timers in order, without the cancelled; what comes behind them costs little.
+    pub fn first_timers(&self, count: usize) -> Vec<(Duration, Handle, &Pending<C>)> {
+        let first = self.timers.first(count, &self.handles).into_iter();
+        first
+            .filter_map(|(when, handle)| Some((when, handle, self.handles.get(handle)?)))
+            .collect()
+    }
+
+    /// Number of timers, without the cancelled.
+    pub fn timers_len(&self) -> usize {
+        self.timers.alive()
+    }
+
     /// Entries in the ready queue, cancelled ones included.
     pub fn ready_len(&self) -> usize {
         self.ready.len()

@@ -80,8 +80,60 @@ impl Timers {
         None
     }
 
+    /// Number of entries that were not cancelled.
+    pub fn alive(&self) -> usize {
+        self.heap.len() - self.cancelled
+    }
+
+    /// The first `count` that were not cancelled, in order. It passes over the others once, without
+    /// looking into their handles.
+    pub fn first<C>(&self, count: usize, handles: &Handles<C>) -> Vec<(Duration, Handle)> {
+        let mut first = BinaryHeap::new();
+        for &Reverse(entry) in &self.heap {
+            let is_early = first.len() < count || first.peek().is_some_and(|last| entry < *last);
+            if is_early && handles.get(entry.1).is_some() {
+                first.push(entry);
+                if first.len() > count {
+                    first.pop();
+                }
+            }
+        }
+        first.into_sorted_vec()
+    }
+
     /// Deadlines and handles in no particular order, cancelled ones included.
     pub fn iter(&self) -> impl Iterator<Item = (Duration, Handle)> + '_ {
         self.heap.iter().map(|entry| entry.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event_loop::handle::Origin;
+    use std::panic::Location;
+
+    #[test]
+    fn the_first_timers_are_those_of_the_whole_heap_in_order() {
+        let (mut timers, mut handles) = (Timers::new(), Handles::new());
+        let mut all = Vec::new();
+        for number in 0..500_u64 {
+            let when = Duration::from_millis(number * 7919 % 101);
+            let here = Location::caller();
+            let handle = handles.insert(number, Origin::Timer, Duration::ZERO, here);
+            timers.push(when, handle);
+            all.push((when, handle));
+        }
+        all.sort();
+        for (_, handle) in all.iter().step_by(3) {
+            handles.take(*handle);
+            timers.note_cancelled();
+        }
+        all.retain(|(_, handle)| handles.get(*handle).is_some());
+        assert_eq!(timers.alive(), all.len());
+        for count in [0, 1, 10, all.len(), 1000] {
+            let first = &all[..count.min(all.len())];
+            assert_eq!(timers.first(count, &handles), first, "{count}");
+        }
     }
 }

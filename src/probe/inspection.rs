@@ -1,26 +1,44 @@
 //! The inspection's own small loop, nested in the server's: the descriptor of its poller is a source
-//! of the server's poll. While the server runs, it is looked after between two turns; while the
-//! server is held, it runs alone. Nothing of it enters the server's queue or recording.
+//! of the server's poll. While the server runs, it is looked after between two moments, for a bounded
+//! share of the time ([`Pace`]); while the server is held, it runs alone. Nothing of it enters the
+//! server's queue or recording.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use super::console::read_lines;
 use super::inspector::{InspectLoop, Inspector, REQUEST_DEADLINE};
+use super::pace::{LOOK_MAX, LOOK_SHARE, Pace};
+use super::visitors::VISITORS_MAX;
 use crate::event_loop::{EventLoop, Token, World};
 use crate::worlds::os::OsWorld;
 
 pub use super::inspector::{Ask, InspectCallback};
 
-/// Turns of the small loop between two of the server's, at most.
-const TURNS_MAX: usize = 4;
+/// What the inspection wants of the server's next poll.
+pub struct Wish {
+    /// It rests: nothing of it shall end the poll, but the end of the rest.
+    pub rests: bool,
+    /// The poll shall end after this long, at the latest.
+    pub within: Option<Duration>,
+}
+
+impl Wish {
+    /// True if it wants to be looked after now.
+    pub fn is_due(&self) -> bool {
+        !self.rests && self.within == Some(Duration::ZERO)
+    }
+}
 
 /// The small loop and its application.
 pub struct Inspection {
     event_loop: InspectLoop,
     inspector: Inspector,
+    pace: Pace,
     /// Tells the reader of standard input that a line was obeyed.
     obeyed: Option<SyncSender<()>>,
 }
@@ -34,6 +52,7 @@ impl Inspection {
         Ok(Inspection {
             event_loop: EventLoop::new(OsWorld::new()?),
             inspector: Inspector::new(REQUEST_DEADLINE),
+            pace: Pace::default(),
             obeyed: None,
         })
     }
@@ -81,10 +100,26 @@ impl Inspection {
         &self.event_loop.world
     }
 
-    /// After this long at the latest it wants a turn.
-    pub fn patience(&mut self) -> Option<Duration> {
-        let when = self.event_loop.next_deadline()?;
-        Some(when.saturating_sub(self.event_loop.world.time()))
+    /// What it wants of the server's next poll.
+    pub fn wish(&mut self) -> Wish {
+        let world = &mut self.event_loop.world;
+        if let Some(left) = self.pace.rests(|| world.time()) {
+            return Wish {
+                rests: true,
+                within: Some(left),
+            };
+        }
+        let within = match self.inspector.has_asks() {
+            true => Some(Duration::ZERO),
+            false => {
+                let when = self.event_loop.next_deadline();
+                when.map(|when| when.saturating_sub(self.event_loop.world.time()))
+            }
+        };
+        Wish {
+            rests: false,
+            within,
+        }
     }
 
     /// True while somebody wants every view.
@@ -92,33 +127,92 @@ impl Inspection {
         self.inspector.has_subscribers()
     }
 
-    /// Looks after visitors and input, and says what they want. With `wait` it sleeps until there
-    /// is something.
+    /// A look begins. A server that runs is looked at for a share of its time only.
+    pub fn begin(&mut self, runs: bool) {
+        if runs {
+            self.pace.begin(self.event_loop.world.time());
+        }
+    }
+
+    /// Looks after visitors and input. With `wait` it sleeps until there is something.
     ///
     /// # Errors
     /// It cannot poll any more.
-    pub fn turn(&mut self, wait: bool) -> io::Result<Vec<Ask>> {
-        if !wait {
-            self.event_loop.call_soon(InspectCallback::Look);
+    pub fn turn(&mut self, wait: bool) -> io::Result<()> {
+        // What the last look did not come to comes before anything new.
+        if self.event_loop.todo() == 0 {
+            if !wait {
+                self.event_loop.call_soon(InspectCallback::Look);
+            }
+            self.event_loop.collect(&mut self.inspector)?;
         }
-        self.event_loop.run_once(&mut self.inspector)?;
-        // The outer poll is edge-triggered: what is not taken now might not be told again.
-        for _ in 0..TURNS_MAX {
-            if self.event_loop.ready().next().is_none() {
+        let until = self.event_loop.world.time() + LOOK_MAX;
+        while self.event_loop.run_next(&mut self.inspector) {
+            if self.event_loop.world.time() >= until {
                 break;
             }
-            self.event_loop.run_once(&mut self.inspector)?;
         }
-        Ok(self.inspector.take_asks())
+        Ok(())
     }
 
-    /// Answers a visitor with JSON.
+    /// The next thing that somebody wants.
+    pub fn take_ask(&mut self) -> Option<Ask> {
+        self.inspector.take_ask()
+    }
+
+    /// True if the look has lasted long enough: the rest waits for the next.
+    pub fn is_spent(&mut self) -> bool {
+        self.pace.is_spent(self.event_loop.world.time())
+    }
+
+    /// The look ends: what it produced is sent.
+    ///
+    /// # Errors
+    /// It cannot poll any more.
+    pub fn end(&mut self) -> io::Result<()> {
+        if self.event_loop.ready_len() > 0 {
+            self.turn(false)?;
+        }
+        self.pace.end(self.event_loop.world.time());
+        Ok(())
+    }
+
+    /// Answers a command with JSON.
     pub fn answer(&mut self, to: Token, json: &str) {
         self.inspector.answer(&mut self.event_loop, to, json);
     }
 
+    /// The view that was asked for.
+    pub fn show(&mut self, json: String) {
+        self.inspector.show(&mut self.event_loop, json);
+    }
+
     /// Tells all who want every view.
-    pub fn publish(&mut self, json: &str) {
+    pub fn publish(&mut self, json: String) {
         self.inspector.publish(&mut self.event_loop, json);
+    }
+
+    /// What is in use of its limits, as the view shows those of the server. Empty if it has no
+    /// listener.
+    pub fn usage(&self) -> Vec<Value> {
+        if self.address().is_none() {
+            return Vec::new();
+        }
+        let share = 100 / LOOK_SHARE as usize;
+        let rows = [
+            (
+                "visitors of the page",
+                self.inspector.visitors(),
+                VISITORS_MAX,
+            ),
+            (
+                "percent of the time for the page",
+                self.pace.percent(),
+                share,
+            ),
+        ];
+        let row =
+            |(name, used, max)| json!({"name": name, "used": used, "max": max, "option": null});
+        rows.map(row).into()
     }
 }

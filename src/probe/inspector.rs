@@ -1,32 +1,32 @@
 //! The inspection listener: serves the page and the view to visitors, and takes their commands. It
-//! cannot see the server: what a visitor wants is an [`Ask`] to its driver.
+//! cannot see the server: what a visitor wants is an [`Ask`] to its driver. It sends nothing within
+//! the call that makes it: writing is a callback like reading, so that a look can end in between.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::http::{self, Refusal, Request};
-use crate::event_loop::{self, Application, EventLoop, Readiness, Token, World};
+use super::visitors::{Phase, VISITORS_MAX, Visitors};
+use crate::event_loop::{self, Application, EventLoop, Readiness, Token};
 use crate::net::{Accepted, Network, Read, Transport, accept};
 use crate::worlds::os::{Listener, OsStream, OsWorld};
 
-/// Visitors at once; one more is closed.
-pub const VISITORS_MAX: usize = 32;
 /// A request must be here within this time.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(5);
 /// An answer must be taken within this time, and a subscriber must go on taking.
 pub const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+/// Accepts of one turn. Few, so that in a storm of visitors each keeps its place for some turns: a
+/// request comes a moment behind its connection.
+pub const ACCEPTS_A_TURN: usize = VISITORS_MAX / 4;
 /// Reads of one visitor in one turn: who never stops talking keeps nobody else waiting.
 pub const READS_A_TURN: usize = 4;
 /// Bytes behind its request after which a visitor is closed.
 pub const NOISE_MAX: usize = 64 * 1024;
 /// Subscribers are told this often, at most.
 pub const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-/// To tell them takes one part in so many of the server's time, at most: a view of a thousand
-/// connections costs milliseconds.
-pub const PUBLISH_SHARE: u32 = 10;
 /// A subscriber with this much unsent misses what is published.
 pub const SUBSCRIBER_UNSENT_MAX: usize = 512 * 1024;
 
@@ -37,7 +37,7 @@ const LISTENER: Token = Token::listener(0);
 /// What the inspection's own loop has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InspectCallback {
-    /// A socket became ready.
+    /// A socket became ready, or there is something to send.
     Ready(Token, Readiness),
     /// Nothing: the poll shall not sleep.
     Look,
@@ -78,49 +78,29 @@ pub enum Ask {
     InputEnded,
     /// A signal arrived.
     Signal(i32),
-    /// A visitor wants the view.
-    View(Token),
+    /// Visitors or subscribers want the view: one for all of them.
+    View,
     /// A visitor gives a command.
     Command(Token, String),
-    /// Subscribers want the view.
-    Publish,
 }
 
 /// The loop of the inspection.
 pub type InspectLoop = EventLoop<OsWorld, InspectCallback>;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// Its request is not complete.
-    Asking,
-    /// Its request is with the driver.
-    Waiting,
-    /// It gets every view.
-    Subscribed,
-    /// Its answer goes out, then the connection ends.
-    Leaving,
-}
-
-struct Visitor {
-    transport: Transport<OsStream>,
-    input: Vec<u8>,
-    /// Bytes that came behind its request.
-    noise: usize,
-    phase: Phase,
-    /// A subscriber's unsent bytes when it was last looked after.
-    stuck: Option<(usize, Duration)>,
-}
-
 /// The application of that loop.
 pub struct Inspector {
     listener: Option<Listener>,
     address: Option<SocketAddr>,
-    visitors: BTreeMap<Token, Visitor>,
+    visitors: Visitors,
     next: u32,
-    asks: Vec<Ask>,
+    asks: VecDeque<Ask>,
     ticking: bool,
-    /// When the view was asked for that subscribers get next.
-    asked: Option<Duration>,
+    /// A callback to accept on is queued.
+    accepting: bool,
+    /// Subscribers get the next view.
+    publishing: bool,
+    /// The view that was made last, for all who are owed one.
+    newest: String,
     request_deadline: Duration,
 }
 
@@ -130,11 +110,13 @@ impl Inspector {
         Inspector {
             listener: None,
             address: None,
-            visitors: BTreeMap::new(),
+            visitors: Visitors::default(),
             next: 1,
-            asks: Vec::new(),
+            asks: VecDeque::new(),
             ticking: false,
-            asked: None,
+            accepting: false,
+            publishing: false,
+            newest: String::new(),
             request_deadline,
         }
     }
@@ -159,91 +141,133 @@ impl Inspector {
         Ok(())
     }
 
-    /// What was asked since the last call.
-    pub fn take_asks(&mut self) -> Vec<Ask> {
-        std::mem::take(&mut self.asks)
+    /// The next thing that was asked.
+    pub fn take_ask(&mut self) -> Option<Ask> {
+        self.asks.pop_front()
+    }
+
+    /// True if something was asked that nobody has taken.
+    pub fn has_asks(&self) -> bool {
+        !self.asks.is_empty()
+    }
+
+    /// How many visitors there are.
+    pub fn visitors(&self) -> usize {
+        self.visitors.len()
     }
 
     /// True while somebody wants every view.
     pub fn has_subscribers(&self) -> bool {
-        let mut all = self.visitors.values();
-        all.any(|visitor| visitor.phase == Phase::Subscribed)
+        self.visitors.any(Phase::Subscribed)
     }
 
-    /// Answers a visitor with JSON.
+    /// Answers a command with JSON.
     pub fn answer(&mut self, event_loop: &mut InspectLoop, to: Token, json: &str) {
         self.respond(event_loop, to, 200, "application/json", json);
     }
 
-    /// Tells every subscriber. One that takes too little misses this one: the next is newer.
-    pub fn publish(&mut self, event_loop: &mut InspectLoop, json: &str) {
-        let subscribed = self.visitors.iter().filter(|(_, visitor)| {
-            visitor.phase == Phase::Subscribed && visitor.transport.unsent() < SUBSCRIBER_UNSENT_MAX
-        });
-        let tokens: Vec<Token> = subscribed.map(|(token, _)| *token).collect();
-        let event = format!("data: {json}\n\n");
-        for token in tokens {
-            self.send(event_loop, token, event.as_bytes());
+    /// The view that was asked for: all who wait for it get this one.
+    pub fn show(&mut self, event_loop: &mut InspectLoop, json: String) {
+        self.owe(event_loop, Phase::Curious);
+        match self.publishing {
+            true => self.publish(event_loop, json),
+            false => self.newest = json,
         }
-        let now = event_loop.world.time();
-        let cost = self
-            .asked
-            .take()
-            .map_or(Duration::ZERO, |asked| now.saturating_sub(asked));
+    }
+
+    /// Tells every subscriber. One that takes too little misses this one: the next is newer.
+    pub fn publish(&mut self, event_loop: &mut InspectLoop, json: String) {
+        self.publishing = false;
+        self.newest = json;
+        self.owe(event_loop, Phase::Subscribed);
         if self.has_subscribers() && !std::mem::replace(&mut self.ticking, true) {
-            let pause = PUBLISH_EVERY.max(cost * PUBLISH_SHARE);
-            event_loop.call_later(pause, InspectCallback::Tick);
+            event_loop.call_later(PUBLISH_EVERY, InspectCallback::Tick);
+        }
+    }
+
+    /// Each of these gets the newest view in a callback of its own: it is large, and they are many.
+    fn owe(&mut self, event_loop: &mut InspectLoop, phase: Phase) {
+        for (token, visitor) in self.visitors.iter_mut() {
+            if visitor.phase == phase && !std::mem::replace(&mut visitor.owed, true) {
+                event_loop.call_soon(InspectCallback::Ready(token, Readiness::EMPTY));
+            }
+        }
+    }
+
+    /// Gives a visitor the view that it is owed.
+    fn hand_out(&mut self, event_loop: &mut InspectLoop, token: Token) {
+        let Some(visitor) = self.visitors.get_mut(token) else {
+            return;
+        };
+        if !std::mem::take(&mut visitor.owed) {
+            return;
+        }
+        if visitor.phase == Phase::Curious {
+            let view = std::mem::take(&mut self.newest);
+            self.respond(event_loop, token, 200, "application/json", &view);
+            self.newest = view;
+        } else if visitor.transport.unsent() < SUBSCRIBER_UNSENT_MAX {
+            for piece in ["data: ", &self.newest, "\n\n"] {
+                visitor.transport.queue(piece.as_bytes());
+            }
         }
     }
 
     /// Asks for the view that subscribers get, unless they get one soon.
-    fn ask_to_publish(&mut self, event_loop: &mut InspectLoop) {
-        if self.ticking || self.asks.contains(&Ask::Publish) {
-            return;
+    fn ask_to_publish(&mut self) {
+        if !self.ticking {
+            self.publishing = true;
+            self.ask_for_view();
         }
-        self.asked = Some(event_loop.world.time());
-        self.asks.push(Ask::Publish);
     }
 
-    fn accept_all(&mut self, event_loop: &mut InspectLoop) {
+    fn ask_for_view(&mut self) {
+        if !self.asks.contains(&Ask::View) {
+            self.asks.push_back(Ask::View);
+        }
+    }
+
+    fn accept_some(&mut self, event_loop: &mut InspectLoop) {
         let Some(mut listener) = self.listener.take() else {
             return;
         };
-        for turn in 0..=VISITORS_MAX {
+        let mut more = true;
+        for _ in 0..ACCEPTS_A_TURN {
             let token = Token {
                 index: self.next,
                 generation: self.next,
             };
             match accept(&mut event_loop.world, &mut listener, token) {
                 Accepted::Stream(stream, _) => self.admit(event_loop, stream, token),
-                Accepted::Nothing | Accepted::OutOfDescriptors(None) => break,
+                Accepted::Nothing | Accepted::OutOfDescriptors(None) => {
+                    more = false;
+                    break;
+                }
                 Accepted::Failed(_) | Accepted::OutOfDescriptors(Some(_)) => {}
             }
-            if turn == VISITORS_MAX {
-                event_loop.call_soon(InspectCallback::Accept);
-            }
+        }
+        self.accepting = more;
+        if more {
+            event_loop.call_soon(InspectCallback::Accept);
         }
         self.listener = Some(listener);
     }
 
     fn admit(&mut self, event_loop: &mut InspectLoop, stream: OsStream, token: Token) {
         if self.visitors.len() >= VISITORS_MAX {
-            return event_loop.world.close(stream);
+            let Some(stalest) = self.visitors.stalest() else {
+                return event_loop.world.close(stream);
+            };
+            self.close(event_loop, stalest);
         }
         self.next = self.next.checked_add(1).unwrap_or(1);
         let mut transport = Transport::accepted(stream, token);
         if transport.register(&mut event_loop.world).is_err() {
             return transport.close(&mut event_loop.world);
         }
-        let visitor = Visitor {
-            transport,
-            input: Vec::new(),
-            noise: 0,
-            phase: Phase::Asking,
-            stuck: None,
-        };
-        self.visitors.insert(token, visitor);
-        event_loop.call_later(self.request_deadline, InspectCallback::Deadline(token));
+        let deadline = InspectCallback::Deadline(token);
+        let deadline = event_loop.call_later(self.request_deadline, deadline);
+        self.visitors.insert(transport, deadline);
         self.visitor_ready(event_loop, token);
     }
 
@@ -251,7 +275,7 @@ impl Inspector {
     fn visitor_ready(&mut self, event_loop: &mut InspectLoop, token: Token) {
         let mut buffer = [0; 4096];
         for _ in 0..READS_A_TURN {
-            let Some(visitor) = self.visitors.get_mut(&token) else {
+            let Some(visitor) = self.visitors.get_mut(token) else {
                 return;
             };
             match visitor.transport.read(&mut event_loop.world, &mut buffer) {
@@ -270,18 +294,20 @@ impl Inspector {
                 Ok(Read::End) | Err(_) => return self.close(event_loop, token),
             }
         }
-        if self
-            .visitors
-            .get(&token)
-            .is_some_and(|visitor| visitor.transport.may_read())
-        {
+        self.hand_out(event_loop, token);
+        let Some(visitor) = self.visitors.get_mut(token) else {
+            return;
+        };
+        if visitor.transport.may_read() {
             event_loop.call_soon(InspectCallback::Ready(token, Readiness::EMPTY));
         }
-        self.send(event_loop, token, b"");
+        if visitor.transport.flush(&mut event_loop.world).is_err() {
+            self.close(event_loop, token);
+        }
     }
 
     fn request(&mut self, event_loop: &mut InspectLoop, token: Token) {
-        let (Some(visitor), Some(own)) = (self.visitors.get_mut(&token), self.address) else {
+        let (Some(visitor), Some(own)) = (self.visitors.get_mut(token), self.address) else {
             return;
         };
         match http::parse(&visitor.input, own) {
@@ -291,19 +317,18 @@ impl Inspector {
                 self.respond(event_loop, token, 200, "text/html; charset=utf-8", PAGE);
             }
             Ok(Some(Request::View)) => {
-                visitor.phase = Phase::Waiting;
-                self.asks.push(Ask::View(token));
+                self.visitors.turn_to(token, Phase::Curious);
+                self.ask_for_view();
             }
             Ok(Some(Request::Command(command))) => {
-                visitor.phase = Phase::Waiting;
-                self.asks.push(Ask::Command(token, command));
+                self.visitors.turn_to(token, Phase::Waiting);
+                self.asks.push_back(Ask::Command(token, command));
             }
             Ok(Some(Request::Events)) => {
-                visitor.phase = Phase::Subscribed;
-                visitor.input = Vec::new();
                 let head = http::head(200, "text/event-stream", None);
-                self.send(event_loop, token, head.as_bytes());
-                self.ask_to_publish(event_loop);
+                visitor.transport.queue(head.as_bytes());
+                self.visitors.turn_to(token, Phase::Subscribed);
+                self.ask_to_publish();
             }
         }
     }
@@ -311,13 +336,8 @@ impl Inspector {
     fn refuse(&mut self, event_loop: &mut InspectLoop, token: Token, refusal: Refusal) {
         let Refusal { status, why } = refusal;
         let text = format!("expected {why}\n");
-        self.respond(
-            event_loop,
-            token,
-            status,
-            "text/plain; charset=utf-8",
-            &text,
-        );
+        let plain = "text/plain; charset=utf-8";
+        self.respond(event_loop, token, status, plain, &text);
     }
 
     /// The one answer that a visitor gets.
@@ -329,38 +349,29 @@ impl Inspector {
         content_type: &str,
         body: &str,
     ) {
-        let Some(visitor) = self.visitors.get_mut(&token) else {
+        self.visitors.turn_to(token, Phase::Leaving);
+        let Some(visitor) = self.visitors.get_mut(token) else {
             return;
         };
-        visitor.phase = Phase::Leaving;
-        visitor.input = Vec::new();
-        visitor
-            .transport
-            .queue(http::head(status, content_type, Some(body.len())).as_bytes());
+        let head = http::head(status, content_type, Some(body.len()));
+        visitor.transport.queue(head.as_bytes());
         visitor.transport.queue(body.as_bytes());
         visitor.transport.write_eof();
-        event_loop.call_later(ANSWER_DEADLINE, InspectCallback::Deadline(token));
-        self.send(event_loop, token, b"");
-    }
-
-    fn send(&mut self, event_loop: &mut InspectLoop, token: Token, bytes: &[u8]) {
-        let Some(visitor) = self.visitors.get_mut(&token) else {
-            return;
-        };
-        visitor.transport.queue(bytes);
-        if visitor.transport.flush(&mut event_loop.world).is_err() {
-            self.close(event_loop, token);
-        }
+        event_loop.cancel(visitor.deadline);
+        let deadline = InspectCallback::Deadline(token);
+        visitor.deadline = event_loop.call_later(ANSWER_DEADLINE, deadline);
+        event_loop.call_soon(InspectCallback::Ready(token, Readiness::EMPTY));
     }
 
     fn close(&mut self, event_loop: &mut InspectLoop, token: Token) {
-        if let Some(visitor) = self.visitors.remove(&token) {
+        if let Some(visitor) = self.visitors.remove(token) {
+            event_loop.cancel(visitor.deadline);
             visitor.transport.close(&mut event_loop.world);
         }
     }
 
     fn deadline(&mut self, event_loop: &mut InspectLoop, token: Token) {
-        match self.visitors.get(&token).map(|visitor| visitor.phase) {
+        match self.visitors.get_mut(token).map(|visitor| visitor.phase) {
             Some(Phase::Asking) => {
                 let refusal = Refusal {
                     status: 408,
@@ -369,7 +380,7 @@ impl Inspector {
                 self.refuse(event_loop, token, refusal);
             }
             Some(Phase::Leaving) => self.close(event_loop, token),
-            Some(Phase::Waiting | Phase::Subscribed) | None => {}
+            Some(Phase::Waiting | Phase::Curious | Phase::Subscribed) | None => {}
         }
     }
 
@@ -377,7 +388,7 @@ impl Inspector {
         self.ticking = false;
         let now = event_loop.time();
         let mut given_up = Vec::new();
-        for (token, visitor) in &mut self.visitors {
+        for (token, visitor) in self.visitors.iter_mut() {
             let unsent = visitor.transport.unsent();
             visitor.stuck = match visitor.stuck {
                 _ if unsent == 0 => None,
@@ -386,14 +397,14 @@ impl Inspector {
             };
             let is_late = |(_, since)| now >= since + ANSWER_DEADLINE;
             if visitor.phase == Phase::Subscribed && visitor.stuck.is_some_and(is_late) {
-                given_up.push(*token);
+                given_up.push(token);
             }
         }
         for token in given_up {
             self.close(event_loop, token);
         }
         if self.has_subscribers() {
-            self.ask_to_publish(event_loop);
+            self.ask_to_publish();
         }
     }
 }
@@ -407,11 +418,12 @@ impl Application<OsWorld> for Inspector {
         callback: InspectCallback,
     ) -> Result<(), Box<dyn Error>> {
         match callback {
+            InspectCallback::Ready(LISTENER, _) if self.accepting => {}
             InspectCallback::Ready(LISTENER, _) | InspectCallback::Accept => {
-                self.accept_all(event_loop);
+                self.accept_some(event_loop);
             }
             InspectCallback::Ready(token, readiness) => {
-                if let Some(visitor) = self.visitors.get_mut(&token) {
+                if let Some(visitor) = self.visitors.get_mut(token) {
                     visitor.transport.note(readiness);
                     self.visitor_ready(event_loop, token);
                 }
@@ -419,70 +431,12 @@ impl Application<OsWorld> for Inspector {
             InspectCallback::Look => {}
             InspectCallback::Deadline(token) => self.deadline(event_loop, token),
             InspectCallback::Tick => self.tick(event_loop),
-            InspectCallback::Line(line) => self.asks.push(Ask::Line(line)),
-            InspectCallback::InputEnded => self.asks.push(Ask::InputEnded),
-            InspectCallback::Signal(number) => self.asks.push(Ask::Signal(number)),
+            InspectCallback::Line(line) => self.asks.push_back(Ask::Line(line)),
+            InspectCallback::InputEnded => self.asks.push_back(Ask::InputEnded),
+            InspectCallback::Signal(number) => self.asks.push_back(Ask::Signal(number)),
         }
         Ok(())
     }
 
     fn before_poll(&mut self, _: &mut InspectLoop) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::io::Write;
-    use std::net::TcpStream;
-
-    /// Views that are costly to make come rarely, however many want them.
-    #[test]
-    fn subscribers_share_a_view_and_take_a_tenth_of_the_time() {
-        let mut event_loop = EventLoop::new(OsWorld::new().expect("a poller"));
-        let mut inspector = Inspector::new(REQUEST_DEADLINE);
-        let any = "127.0.0.1:0".parse().expect("an address");
-        inspector.listen(&mut event_loop, any).expect("it listens");
-        let address = inspector.address().expect("an address");
-        let request = format!("GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n");
-        let subscribe = || {
-            let mut stream = TcpStream::connect(address).expect("it listens");
-            stream.write_all(request.as_bytes()).expect("it reads");
-            stream
-        };
-        let _first = [subscribe(), subscribe(), subscribe()];
-        while inspector.visitors.len() < 3
-            || inspector
-                .visitors
-                .values()
-                .any(|one| one.phase != Phase::Subscribed)
-        {
-            event_loop.run_once(&mut inspector).expect("it polls");
-        }
-        assert_eq!(inspector.take_asks(), [Ask::Publish]);
-        // To make this view takes long.
-        let cost = Duration::from_millis(100);
-        std::thread::sleep(cost);
-        let before = event_loop.world.time();
-        inspector.publish(&mut event_loop, "{}");
-        let ticks = event_loop
-            .timers()
-            .filter(|(_, _, one)| one.callback == InspectCallback::Tick);
-        let next: Vec<Duration> = ticks.map(|(when, _, _)| when).collect();
-        assert_eq!(next.len(), 1);
-        assert!(
-            next[0] + cost >= before + cost * PUBLISH_SHARE - cost,
-            "{next:?} {before:?}"
-        );
-        // Who comes meanwhile waits for that one.
-        let _late = subscribe();
-        while inspector.visitors.len() < 4
-            || inspector
-                .visitors
-                .values()
-                .any(|one| one.phase != Phase::Subscribed)
-        {
-            event_loop.run_once(&mut inspector).expect("it polls");
-        }
-        assert_eq!(inspector.take_asks(), []);
-    }
 }

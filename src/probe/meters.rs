@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::histogram::Histogram;
+use super::tables::{counted, duration};
 use crate::event_loop::Observation;
 use crate::server::Callback;
 
@@ -54,6 +55,30 @@ pub struct LastTurn {
     pub ended: Duration,
 }
 
+impl LastPoll {
+    /// In words.
+    pub fn says(&self) -> String {
+        format!(
+            "took {}, told {}; {} will run",
+            duration(self.took),
+            counted(self.events as u64, "event"),
+            counted(self.todo as u64, "callback"),
+        )
+    }
+}
+
+/// What a moment was. Words cost more than many a callback, so a loop that runs leaves them to who
+/// makes a view: of all its moments that shows the last few.
+#[derive(Clone, Debug)]
+pub enum Says {
+    /// Words that were made for somebody else anyhow.
+    Words(String),
+    /// This callback.
+    Callback(Callback),
+    /// This poll.
+    Poll(LastPoll),
+}
+
 /// One moment that is past.
 #[derive(Clone, Debug)]
 pub struct Moment {
@@ -65,8 +90,8 @@ pub struct Moment {
     pub what: &'static str,
     /// The callback's kind; empty for the others.
     pub kind: &'static str,
-    /// What it was, in words.
-    pub says: String,
+    /// What it was.
+    pub says: Says,
     /// How long it took.
     pub took: Duration,
     /// Bytes that it read.
@@ -133,14 +158,19 @@ impl Meters {
     }
 
     /// The moments that are remembered, oldest first.
-    pub fn recent(&self) -> Value {
+    pub fn recent(&self, describe: impl Fn(&Callback) -> String) -> Value {
         let row = |moment: &Moment| {
+            let says = match &moment.says {
+                Says::Words(words) => words.clone(),
+                Says::Callback(callback) => describe(callback),
+                Says::Poll(poll) => poll.says(),
+            };
             json!({
                 "moment": moment.moment,
                 "iteration": moment.iteration,
                 "what": moment.what,
                 "kind": moment.kind,
-                "says": moment.says,
+                "says": says,
                 "took": moment.took.as_secs_f64(),
                 "read": moment.read,
                 "wrote": moment.wrote,
@@ -163,13 +193,13 @@ mod tests {
                 iteration: 1,
                 what: "poll",
                 kind: "",
-                says: String::new(),
+                says: Says::Words(String::new()),
                 took: Duration::ZERO,
                 read: 0,
                 wrote: 0,
             });
         }
-        let recent = meters.recent();
+        let recent = meters.recent(|callback| callback.kind().to_string());
         let rows = recent.as_array().expect("an array");
         assert_eq!(rows.len(), RECENT_MAX);
         assert_eq!(rows[0]["moment"], 5);

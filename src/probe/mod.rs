@@ -1,6 +1,7 @@
 //! Looks at the server and its loop, from above: nothing below knows that it exists. Without it the
 //! server runs the same code; with it, another driver calls the same three parts of a turn.
 
+mod bounds;
 mod changes;
 mod command;
 mod condition;
@@ -14,6 +15,7 @@ mod inspector;
 mod meters;
 mod narrate;
 mod obey;
+mod pace;
 mod probed;
 mod replay;
 mod session;
@@ -22,8 +24,10 @@ mod tables;
 mod trace;
 mod tracer;
 mod view;
+mod visitors;
 mod words;
 
+pub use bounds::limits;
 pub use changes::CHANGES_MAX;
 pub use command::{COMMAND_MAX, Command, help};
 pub use condition::Condition;
@@ -34,11 +38,12 @@ pub use histogram::Histogram;
 pub use http::{BODY_MAX, HEAD_MAX, HEADERS_MAX};
 pub use inspection::Inspection;
 pub use inspector::{
-    Ask, InspectCallback, InspectLoop, Inspector, NOISE_MAX, REQUEST_DEADLINE,
-    SUBSCRIBER_UNSENT_MAX, VISITORS_MAX,
+    ACCEPTS_A_TURN, Ask, InspectCallback, InspectLoop, Inspector, NOISE_MAX, REQUEST_DEADLINE,
+    SUBSCRIBER_UNSENT_MAX,
 };
 pub use meters::{Meters, RECENT_MAX};
 pub use narrate::SHOWN_BYTES_MAX;
+pub use pace::{LOOK_MAX, LOOK_SHARE, Pace, REST_MIN};
 pub use probed::{Probed, Ran};
 pub use replay::{Outcome, Recording, Replayed, outcome};
 pub use session::{Rewind, Session};
@@ -47,3 +52,4 @@ pub use tables::all as tables;
 pub use trace::{FlowEnd, TRACE_BUFFER_MAX, Trace};
 pub use tracer::{PARTIAL_LINES_MAX, Tracer, flow_id};
 pub use view::{Phase, Stand, State};
+pub use visitors::VISITORS_MAX;

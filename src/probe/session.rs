@@ -5,20 +5,21 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use super::bounds::limits;
 use super::changes::{changes, find, text};
 use super::command::Command;
 use super::condition::Coming;
 use super::console::Console;
 use super::driver::{Driver, Moved};
 use super::inspection::{Ask, Inspection};
-use super::meters::Moment;
+use super::meters::{Moment, Says};
 use super::narrate::{Account, narrate};
 use super::stops::Stops;
 use super::tables;
 use super::tracer::Tracer;
 use super::view::Phase;
 use crate::event_loop::Origin;
-use crate::server::SIGINT;
+use crate::server::{Limit, SIGINT};
 use crate::worlds::recording::Ending;
 use crate::worlds::{Exchange, Stage, Way};
 
@@ -147,9 +148,11 @@ impl<H: Stage> Session<H> {
             self.hold(Some(reason));
             return Ok(());
         }
-        if self.driver.phase() == Phase::BeforePoll {
-            let patience = self.inspection.as_mut().and_then(Inspection::patience);
-            self.driver.world().attend_within(patience);
+        if self.driver.phase() == Phase::BeforePoll
+            && let Some(inspection) = &mut self.inspection
+        {
+            let wish = inspection.wish();
+            self.driver.world().attend(!wish.rests, wish.within);
         }
         if let Some(reason) = self.move_on()? {
             self.hold(Some(reason));
@@ -195,8 +198,11 @@ impl<H: Stage> Session<H> {
         let turn = self.driver.event_loop().iteration();
         let coming = self.driver.coming().map(|(_, pending)| pending.callback);
         let looked_at = told || self.is_looked_at();
-        let says = coming.filter(|_| looked_at || self.tracer.is_some());
-        let mut says = says.map(|callback| self.driver.node().describe(&callback));
+        // Words that somebody reads now are made before the connection may be gone.
+        let now = told || self.goal == Goal::Hold || self.tracer.is_some();
+        let mut words = coming
+            .filter(|_| now)
+            .map(|callback| self.driver.node().describe(&callback));
         self.driver.world().release();
         let moved = self.driver.advance()?;
         if told {
@@ -204,22 +210,28 @@ impl<H: Stage> Session<H> {
             self.driver.world().hold();
         }
         let exchanges = self.driver.take_exchanges();
-        if let (None, Moved::Polled) = (&says, &moved) {
-            says = looked_at.then(|| self.polled());
+        if told && matches!(moved, Moved::Polled) {
+            words = Some(self.driver.last_poll().says());
         }
-        let says = says.unwrap_or_default();
+        let says = match (&words, coming, &moved) {
+            (Some(words), ..) => Says::Words(words.clone()),
+            (None, Some(callback), _) => Says::Callback(callback),
+            (None, None, Moved::Polled) => Says::Poll(self.driver.last_poll()),
+            (None, None, _) => Says::Words(String::new()),
+        };
+        let words = words.unwrap_or_default();
         // Whoever looks wakes the loop now and then: turns with nothing in them are not worth a row.
         let idle = self.goal == Goal::Forever && self.driver.last_poll().todo == 0;
         if looked_at && !(idle && exchanges.is_empty()) {
-            self.remember(&moved, &says, &exchanges);
+            self.remember(&moved, says, &exchanges);
         }
         if let Some(tracer) = &mut self.tracer {
-            tracer.moment(&self.driver, &moved, &says, &exchanges);
+            tracer.moment(&self.driver, &moved, &words, &exchanges);
         }
         let after = (told || self.stops.watches()).then(|| self.driver.view(None, true));
         if let (Some(before), Some(after)) = (&before, &after) {
             let turn = turn.max(self.driver.event_loop().iteration());
-            self.tell(&moved, turn, &says, exchanges.clone(), before, after);
+            self.tell(&moved, turn, &words, exchanges.clone(), before, after);
         }
         let watched = after.and_then(|view| self.stops.changed(&view));
         Ok(self.stops.after(&moved, &exchanges).or(watched))
@@ -229,17 +241,7 @@ impl<H: Stage> Session<H> {
         self.goal == Goal::Hold || self.inspection.as_ref().is_some_and(Inspection::is_watched)
     }
 
-    fn polled(&mut self) -> String {
-        let poll = self.driver.meters().last_poll;
-        format!(
-            "took {}, told {}; {} will run",
-            tables::duration(poll.took),
-            tables::counted(poll.events as u64, "event"),
-            tables::counted(poll.todo as u64, "callback"),
-        )
-    }
-
-    fn remember(&mut self, moved: &Moved, says: &str, exchanges: &[Exchange]) {
+    fn remember(&mut self, moved: &Moved, says: Says, exchanges: &[Exchange]) {
         let sum = |way: Way| {
             let mine = exchanges.iter().filter(|exchange| exchange.way == way);
             mine.map(|exchange| exchange.length).sum()
@@ -255,7 +257,7 @@ impl<H: Stage> Session<H> {
             iteration: self.driver.event_loop().iteration(),
             what,
             kind,
-            says: says.to_string(),
+            says,
             took,
             read: sum(Way::Read),
             wrote: sum(Way::Written),
@@ -335,12 +337,20 @@ impl<H: Stage> Session<H> {
         let held = self.goal == Goal::Hold;
         let mut view = self.driver.view(self.why.as_deref(), held);
         view["loop"]["account"] = json!(self.account.as_ref().filter(|_| held));
+        let usage = self.inspection.as_ref().map(Inspection::usage);
+        if let Some(usage) = usage.filter(|rows| !rows.is_empty()) {
+            extend(&mut view["limits"], usage);
+            extend(
+                &mut view["bounds"],
+                limits().iter().map(Limit::row).collect(),
+            );
+        }
         view
     }
 
     fn publish(&mut self, view: &Value) {
         if let Some(inspection) = self.inspection.as_mut().filter(|all| all.is_watched()) {
-            inspection.publish(&view.to_string());
+            inspection.publish(view.to_string());
         }
     }
 
@@ -355,12 +365,13 @@ impl<H: Stage> Session<H> {
         };
         let turn = self.driver.event_loop().iteration();
         let replay = self.rewind.is_some() && turn.is_multiple_of(LOOK_EVERY);
-        let due = inspection
-            .patience()
-            .is_some_and(|patience| patience.is_zero());
         // Moments that are told take long, and so can a turn of them: it polls only at its end.
         let told = matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
-        match self.driver.world().take_attention() || told || replay || due {
+        let wish = inspection.wish();
+        if wish.rests && !told {
+            return Ok(());
+        }
+        match self.driver.world().take_attention() || told || replay || wish.is_due() {
             true => self.attend(false),
             false => Ok(()),
         }
@@ -376,13 +387,20 @@ impl<H: Stage> Session<H> {
         if wait && let Some(console) = &mut self.console {
             console.prompt();
         }
+        // Somebody who steps through it wants to look, and nobody else is kept waiting.
+        let runs = self.goal == Goal::Forever;
         let Some(inspection) = &mut self.inspection else {
             return Ok(());
         };
-        for ask in inspection.turn(wait)? {
+        inspection.begin(runs);
+        inspection.turn(wait)?;
+        while let Some(ask) = self.inspection.as_mut().and_then(Inspection::take_ask) {
             self.serve(ask);
+            if self.inspection.as_mut().is_some_and(Inspection::is_spent) {
+                break;
+            }
         }
-        Ok(())
+        self.inspection.as_mut().map_or(Ok(()), Inspection::end)
     }
 
     fn serve(&mut self, ask: Ask) {
@@ -390,13 +408,9 @@ impl<H: Stage> Session<H> {
             Ask::Line(line) => self.typed(line, "you typed something"),
             Ask::InputEnded => self.typed(String::from("quit"), "the end of your input"),
             Ask::Signal(number) => self.signal(number),
-            Ask::View(to) => {
+            Ask::View => {
                 let view = self.view().to_string();
-                self.with_inspection(|all| all.answer(to, &view));
-            }
-            Ask::Publish => {
-                let view = self.view();
-                self.publish(&view);
+                self.with_inspection(|all| all.show(view));
             }
             Ask::Command(to, line) => {
                 let said = Command::parse(&line)
@@ -408,8 +422,6 @@ impl<H: Stage> Session<H> {
                 };
                 let answer = json!({"ok": ok, "text": text}).to_string();
                 self.with_inspection(|all| all.answer(to, &answer));
-                let view = self.view();
-                self.publish(&view);
             }
         }
     }
@@ -443,5 +455,12 @@ impl<H: Stage> Session<H> {
         if let Some(inspection) = &mut self.inspection {
             answer(inspection);
         }
+    }
+}
+
+/// More rows for a list of the view.
+fn extend(list: &mut Value, more: Vec<Value>) {
+    if let Some(rows) = list.as_array_mut() {
+        rows.extend(more);
     }
 }

@@ -59,7 +59,7 @@ pub fn view<H: Host>(
     view["ready"] = ready(event_loop, node);
     view["timers"] = timers(event_loop, node);
     view["histograms"] = meters.histograms();
-    view["recent"] = meters.recent();
+    view["recent"] = meters.recent(|callback| node.describe(callback));
     view
 }
 
@@ -124,13 +124,17 @@ fn ready<H: Host>(event_loop: &Loop<H>, node: &Node<H>) -> Value {
         row
     };
     let rows = event_loop.ready().enumerate().take(ROWS_MAX).map(row);
-    json!({"total": event_loop.ready().count(), "rows": rows.collect::<Vec<_>>()})
+    let rows: Vec<_> = rows.collect();
+    // A queue that is longer than what is shown is not looked through for the cancelled.
+    let total = match rows.len() < ROWS_MAX {
+        true => rows.len(),
+        false => event_loop.ready_len(),
+    };
+    json!({"total": total, "rows": rows})
 }
 
 fn timers<H: Host>(event_loop: &Loop<H>, node: &Node<H>) -> Value {
     let now = event_loop.time();
-    let mut all: Vec<_> = event_loop.timers().collect();
-    all.sort_by_key(|(when, handle, _)| (*when, *handle));
     let row = |(when, handle, pending): &(Duration, Handle, &Pending<Callback>)| {
         let mut row = handle_row(node, *handle, pending, now);
         row["when"] = when.as_secs_f64().into();
@@ -138,8 +142,8 @@ fn timers<H: Host>(event_loop: &Loop<H>, node: &Node<H>) -> Value {
         row
     };
     json!({
-        "total": all.len(),
+        "total": event_loop.timers_len(),
         "heap": event_loop.timer_heap_len(),
-        "rows": all.iter().take(ROWS_MAX).map(row).collect::<Vec<_>>(),
+        "rows": event_loop.first_timers(ROWS_MAX).iter().map(row).collect::<Vec<_>>(),
     })
 }

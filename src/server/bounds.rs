@@ -31,10 +31,10 @@ pub fn limits(config: &Config) -> Vec<Limit> {
     limits
 }
 
-/// The same as text, for `--help`.
-pub fn table(config: &Config) -> String {
+/// Limits as text, for `--help`.
+pub fn table(limits: &[Limit]) -> String {
     let mut text = String::new();
-    for limit in limits(config) {
+    for limit in limits {
         let option = limit.option.map(|option| format!(" (--{option})"));
         text += &format!(
             "    {:<38} {:>18}  {}{}\n",

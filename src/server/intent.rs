@@ -13,8 +13,8 @@ pub enum Intent {
     Ask(Waiter, Inquiry),
     /// Places' answer to one who waits.
     Answer(Waiter, Rc<[u8]>),
-    /// A neighbour has greeted us: it is worth dialling now.
-    Greeted(usize),
+    /// A neighbour has greeted us on this connection: it is worth dialling now.
+    Greeted(usize, Token),
     /// A descriptor is free again: that of an accepted connection, from this address, or another.
     Freed(Option<SocketAddr>),
 }

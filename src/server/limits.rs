@@ -33,6 +33,12 @@ impl Amount for usize {
     }
 }
 
+impl Amount for u32 {
+    fn amount(self, unit: &'static str) -> (u64, &'static str) {
+        (self.into(), unit)
+    }
+}
+
 impl Amount for u64 {
     fn amount(self, unit: &'static str) -> (u64, &'static str) {
         (self, unit)
@@ -51,7 +57,7 @@ impl Amount for Duration {
 /// A limit that a constant sets: its value and its name are the constant's.
 macro_rules! limit {
     ($constant:ident, $what:literal, $unit:literal, $then:expr) => {
-        $crate::server::limits::Limit::of(stringify!($constant), $what, $constant, $unit, $then)
+        $crate::server::Limit::of(stringify!($constant), $what, $constant, $unit, $then)
     };
 }
 

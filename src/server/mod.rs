@@ -32,6 +32,7 @@ pub use clients::{
 };
 pub use journal::{About, JOURNAL_BUFFER_MAX, Journal};
 pub use limits::Limit;
+pub(super) use limits::limit;
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM};
 pub use parts::STOP_DEADLINE;
 pub use questions::{

@@ -212,7 +212,7 @@ impl<H: Host> Parts<H> {
                 Intent::Answer(waiter, json) => {
                     self.clients.answer(floor, &waiter, &json);
                 }
-                Intent::Greeted(index) => self.links.greeted(floor, index),
+                Intent::Greeted(index, token) => self.links.greeted(floor, index, token),
                 Intent::Freed(address) => self.door.freed(floor.event_loop, address),
             }
             self.flush_if_full(floor);
@@ -351,7 +351,7 @@ impl<H: Host> Parts<H> {
         let questions = questions.as_ref().map(|questions| questions.row(now));
         let snapshots = snapshots.as_ref().map(Snapshots::row);
         [
-            ("peers", links.rows(desk, event_loop)),
+            ("peers", links.rows(desk)),
             ("lookups", json!(questions)),
             ("snapshots", json!(snapshots)),
         ]

@@ -31,14 +31,15 @@ impl<H: Host> Node<H> {
         } = &desk.shared;
         let roster = &config.roster;
         let name = |index: usize| &roster.servers[index].name;
-        let links = roster.links().iter();
+        let servers = roster.servers.iter().take(ROWS_MAX);
+        let links = roster.links().iter().take(ROWS_MAX);
         let mut view = json!({
             "server": config.name(),
             "address": roster.servers[config.me].address.to_string(),
             "stopping": stopping,
             "connections": connection_rows(desk, parts),
             "herd": {
-                "servers": roster.names(),
+                "servers": servers.map(|server| &server.name).collect::<Vec<_>>(),
                 "links": links.map(|&(a, b)| [name(a), name(b)]).collect::<Vec<_>>(),
             },
             "store": store_rows(&desk.shared),

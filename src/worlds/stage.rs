@@ -20,15 +20,15 @@ pub trait Stage: Host {
     /// Lets the clock go on from where it stopped.
     fn release(&mut self) {}
 
-    /// True if something else than the server's business ended the last poll: somebody looks at the
-    /// server from outside. Told once.
+    /// True if something else than the server's business ended a poll: somebody looks at the server
+    /// from outside. Told once.
     fn take_attention(&mut self) -> bool {
         false
     }
 
-    /// Ends the next polls after this long at the latest, for the sake of whoever looks.
-    fn attend_within(&mut self, patience: Option<Duration>) {
-        let _ = patience;
+    /// Whether the next polls end when somebody wants to look. After `within` they end anyhow.
+    fn attend(&mut self, heed: bool, within: Option<Duration>) {
+        let _ = (heed, within);
     }
 
     /// True once a replay has ended: what it says from then on means nothing.

@@ -20,7 +20,7 @@ fn any_port() -> SocketAddr {
 }
 
 /// As many descriptors as this process may have.
-fn raise_limit() {
+pub fn raise_limit() {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let limit = Rlimit {
         current: maximum,
@@ -138,13 +138,14 @@ fn a_page_that_does_not_read_misses_views_and_then_gets_the_newest() {
     };
     let published = 100;
     for number in 0..published {
-        inspector.publish(&mut event_loop, &view(&number.to_string()));
+        inspector.publish(&mut event_loop, view(&number.to_string()));
+        event_loop.run_once(&mut inspector).expect("it polls");
     }
     let mut text = Vec::new();
     wait_until(PATIENCE, "the newest view", || {
         take(&mut page, &mut text);
         // While too much is unsent, it misses this one as well.
-        inspector.publish(&mut event_loop, &view("newest"));
+        inspector.publish(&mut event_loop, view("newest"));
         event_loop.call_soon(InspectCallback::Look);
         event_loop.run_once(&mut inspector).expect("it polls");
         text.windows(8).any(|word| word == b"\"newest\"")

@@ -4,18 +4,19 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{Herd, PATIENCE, Plan, iamat, run_herd, wait_until};
+use crate::looking::Stop;
 use herd::probe::VISITORS_MAX;
 use rustix::process::Signal;
 use serde_json::Value;
 use socket2::SockRef;
 
 /// A server alone with its listener, and where that is.
-fn inspected() -> (Herd, SocketAddr) {
+pub fn inspected() -> (Herd, SocketAddr) {
     // The port is free now; whoever takes it before the server does makes the test fail loudly.
     let address = TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
@@ -26,7 +27,7 @@ fn inspected() -> (Herd, SocketAddr) {
     (herd, address)
 }
 
-fn connect(address: SocketAddr) -> TcpStream {
+pub fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("it listens");
     stream
         .set_read_timeout(Some(PATIENCE * 2))
@@ -44,20 +45,20 @@ fn converse(address: SocketAddr, bytes: &[u8]) -> String {
     String::from_utf8_lossy(&answer).into_owned()
 }
 
-fn get(address: SocketAddr, target: &str) -> String {
+pub fn get(address: SocketAddr, target: &str) -> String {
     converse(
         address,
         format!("GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes(),
     )
 }
 
-fn view(address: SocketAddr) -> Value {
+pub fn view(address: SocketAddr) -> Value {
     let answer = get(address, "/view.json");
     let (_, body) = answer.split_once("\r\n\r\n").expect("an answer");
     serde_json::from_str(body).expect("JSON")
 }
 
-fn command(address: SocketAddr, command: &str) -> Value {
+pub fn command(address: SocketAddr, command: &str) -> Value {
     let body = serde_json::json!({"command": command}).to_string();
     let request = format!(
         "POST /command HTTP/1.1\r\nHost: {address}\r\nOrigin: http://{address}\r\n\
@@ -205,8 +206,12 @@ fn events_come_while_somebody_reads_them() {
         }
     };
     read_until("\"state\":\"running\"");
-    herd.client("Clark").ask(iamat("travels"));
+    let mut client = herd.client("Clark");
+    client.ask(iamat("travels"));
     read_until("\"id\":\"travels\"");
+    // What ran last, in words.
+    read_until("client #1 (127.0.0.1:");
+    read_until("callback will run");
     command(address, "pause");
     read_until("\"state\":\"held\"");
 }
@@ -341,6 +346,9 @@ fn slow_rude_and_many_visitors_harm_nothing() {
         .expect("a reset");
     drop(rude);
     all_is_well(&herd, address);
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
     let crowd: Vec<TcpStream> = (0..VISITORS_MAX * 3).map(|_| connect(address)).collect();
     assert!(
         herd.client("Clark")
@@ -348,14 +356,9 @@ fn slow_rude_and_many_visitors_harm_nothing() {
             .starts_with("AT Clark ")
     );
     drop(crowd);
-    wait_until(PATIENCE, "there is room again", || {
-        get(address, "/view.json").contains("200 OK")
-    });
     all_is_well(&herd, address);
-    let mut answer = String::new();
-    slow.read_to_string(&mut answer).expect("an answer");
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    deaf.shutdown(Shutdown::Both).expect("it ends");
+    // The crowd may have taken its place.
+    let _ = deaf.shutdown(Shutdown::Both);
     all_is_well(&herd, address);
 }
 
@@ -363,22 +366,24 @@ fn slow_rude_and_many_visitors_harm_nothing() {
 fn a_visitor_that_never_stops_talking_keeps_nobody_waiting() {
     let (herd, address) = inspected();
     let done = AtomicBool::new(false);
+    let shown_out = AtomicUsize::new(0);
     let talk = || {
         let mut talker = connect(address);
         write!(talker, "GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("it reads");
         let noise = vec![b'x'; 1 << 18];
-        let mut shown_out = 0;
         while !done.load(Ordering::Relaxed) {
             if talker.write(&noise).is_err() {
                 // It comes back.
-                shown_out += 1;
+                shown_out.fetch_add(1, Ordering::Relaxed);
                 talker = connect(address);
             }
         }
-        shown_out
     };
     thread::scope(|scope| {
-        let talkers = [(); 4].map(|()| scope.spawn(talk));
+        let _stop = Stop(&done);
+        for _ in 0..4 {
+            scope.spawn(talk);
+        }
         let mut client = herd.client("Clark");
         let mut longest = Duration::ZERO;
         for number in 0..200 {
@@ -388,10 +393,10 @@ fn a_visitor_that_never_stops_talking_keeps_nobody_waiting() {
             assert!(said.starts_with("AT Clark "));
         }
         assert_eq!(view(address)["loop"]["state"], "running");
-        done.store(true, Ordering::Relaxed);
-        let shown_out = talkers.map(|talker| talker.join().expect("no panic"));
-        println!("shown out {shown_out:?} times; the slowest answer took {longest:?}");
-        assert!(shown_out.iter().all(|times| *times > 0), "{shown_out:?}");
+        println!("the slowest answer took {longest:?}");
+        wait_until(PATIENCE, "they are shown out", || {
+            shown_out.load(Ordering::Relaxed) >= 4
+        });
     });
     all_is_well(&herd, address);
 }

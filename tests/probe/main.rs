@@ -6,6 +6,7 @@ mod common;
 mod bounds_os;
 mod first_walk;
 mod inspection;
+mod looking;
 mod recording;
 mod stepper;
 mod trace;

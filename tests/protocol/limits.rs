@@ -142,7 +142,8 @@ fn the_table_of_the_notes_is_made_of_the_limits() {
     let (table, after) = rest.split_once("<!-- end of limits -->").expect("an end");
     let config = herd::config::Config::new(herd::herd::Roster::standard(), 0);
     let mut made = String::from("| what | bound | at it | name |\n|---|---|---|---|\n");
-    for limit in herd::server::limits(&config) {
+    let page = herd::probe::limits();
+    for limit in herd::server::limits(&config).into_iter().chain(page) {
         let option = limit.option.map(|option| format!(" (`--{option}`)"));
         let option = option.unwrap_or_default();
         let name = match limit.name {

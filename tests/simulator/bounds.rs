@@ -180,6 +180,54 @@ fn a_view_shows_the_first_thousand_and_counts_all() {
     assert_eq!(connections["rows"].as_array().map(Vec::len), Some(ROWS_MAX));
 }
 
+/// A herd may have more servers, and more links, than a view shows.
+#[test]
+fn a_view_shows_a_thousand_servers_links_and_neighbours_too() {
+    let names: Vec<String> = (0..ROWS_MAX + 10).map(|name| format!("S{name}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let stage = Stage::new(|mine| mine.roster = config(&names).roster);
+    let view = stage.view();
+    for rows in [
+        &view["herd"]["servers"],
+        &view["herd"]["links"],
+        &view["peers"],
+    ] {
+        assert_eq!(rows.as_array().map(Vec::len), Some(ROWS_MAX));
+    }
+}
+
+#[test]
+fn a_view_tells_on_which_connection_a_neighbour_speaks_and_when_it_is_dialled() {
+    let mut stage = Stage::new(|_| {});
+    let ids = |view: &Value, kind: &str| -> Vec<Value> {
+        let rows = view["connections"]["rows"].as_array().expect("rows");
+        let fitting = rows.iter().filter(|row| row["kind"] == kind);
+        fitting.map(|row| row["id"].clone()).collect()
+    };
+    assert_eq!(stage.view()["peers"][0]["heard"], Value::Null);
+    let _crowd: Vec<End> = (0..5).map(|_| stage.connect()).collect();
+    let bob = stage.connect();
+    stage.say(bob, "PEER Bob\n");
+    stage.turns(3);
+    let view = stage.view();
+    assert_eq!(vec![view["peers"][0]["heard"].clone()], ids(&view, "peer"));
+    stage.sim.net_mut().close(bob);
+    stage.turns(3);
+    assert_eq!(stage.view()["peers"][0]["heard"], Value::Null);
+    // Nobody answers its connect.
+    assert_eq!(stage.view()["peers"][0]["redial"], Value::Null);
+    stage.turn(CONNECT_DEADLINE);
+    let view = stage.view();
+    assert_eq!(view["peers"][0]["state"], "waiting");
+    let redial = |(_, _, one): &(_, _, &herd::event_loop::Pending<Callback>)| {
+        matches!(one.callback, Callback::Redial(_))
+    };
+    let timers = stage.event_loop.timers();
+    let when: Vec<Duration> = timers.filter(redial).map(|(when, ..)| when).collect();
+    let told = view["peers"][0]["redial"].as_f64();
+    assert_eq!(told, when.first().map(Duration::as_secs_f64));
+}
+
 #[test]
 fn a_neighbour_that_swallows_everything_has_three_seconds_to_connect() {
     let mut stage = Stage::new(|_| {});

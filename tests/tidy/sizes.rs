@@ -86,7 +86,14 @@ const PARTS: [(&str, usize, &[&str]); 15] = [
     (
         "page",
         1200,
-        &["probe/http.rs", "probe/inspection.rs", "probe/inspector.rs"],
+        &[
+            "probe/bounds.rs",
+            "probe/http.rs",
+            "probe/inspection.rs",
+            "probe/inspector.rs",
+            "probe/pace.rs",
+            "probe/visitors.rs",
+        ],
     ),
     (
         "traces and replays",

@@ -204,7 +204,8 @@ impl<H: Host> Conversation<'_, H> {
         if let Err(error) = kept_alive {
             self.notice(format_args!("no keepalive: {error}"));
         }
-        self.shared.intend(Intent::Greeted(index));
+        self.shared
+            .intend(Intent::Greeted(index, self.inbound.token()));
         true
     }
 

@@ -39,6 +39,7 @@ pub struct Slot {
     greeted: Option<Duration>,
     /// Since when, if it is up.
     pub(super) up_since: Duration,
+    heard: Option<Token>,
     /// Which of this turn's news it has taken, by number.
     took: std::ops::Range<usize>,
 }
@@ -63,6 +64,16 @@ impl Slot {
         }
     }
 
+    /// The connection on which it greeted last. It may be gone.
+    pub fn heard(&self) -> Option<Token> {
+        self.heard
+    }
+
+    /// When it is dialled next, if it waits for that.
+    pub fn redial_at(&self) -> Option<Duration> {
+        matches!(self.state, State::Waiting(Some(_))).then_some(self.redial)
+    }
+
     /// Its connection while it is up.
     pub fn up(&self) -> Option<Token> {
         match self.state {
@@ -81,6 +92,7 @@ impl Links {
             redial: Duration::ZERO,
             greeted: None,
             up_since: Duration::ZERO,
+            heard: None,
             took: 0..0,
         };
         Links {
@@ -136,8 +148,9 @@ impl Links {
 
     /// A neighbour spoke to us, so it is worth dialling now, unless its last greeting was just
     /// before. Its failures are not forgotten: it may greet and hang up as often as it likes.
-    pub fn greeted<H: Host>(&mut self, floor: &mut Floor<H>, index: usize) {
+    pub fn greeted<H: Host>(&mut self, floor: &mut Floor<H>, index: usize, token: Token) {
         let slot = &mut self.slots[index];
+        slot.heard = Some(token);
         // There is no timer while it is dialled or up, nor once the server stops.
         let State::Waiting(Some(timer)) = slot.state else {
             return;

@@ -1,7 +1,5 @@
 //! What links look like from outside, what bounds them, and what must hold of them.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::link::Link;
@@ -10,10 +8,9 @@ use crate::net::{
     BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, CONNECT_DEADLINE, GREETED_FLOOR, Host,
 };
 use crate::portions::{LINK_UNSENT_LOW, LINK_UNSENT_MAX};
-use crate::server::callback::Loop;
-use crate::server::connections::Connection;
 use crate::server::desk::{Desk, Shared};
 use crate::server::limits::{Limit, limit};
+use crate::server::rows::ROWS_MAX;
 
 impl Links {
     /// What must hold between two callbacks. Checked in debug builds.
@@ -52,26 +49,19 @@ impl Links {
     }
 
     /// The neighbours, for the view.
-    pub fn rows<H: Host>(&self, desk: &Desk<H>, event_loop: &Loop<H>) -> Value {
-        let heard = |index: usize| {
-            let mut all = desk.connections.iter();
-            all.find_map(|(token, connection)| match connection {
-                Connection::Inbound(inbound) => {
-                    (inbound.neighbour() == Some(index)).then_some(token.generation)
-                }
-                _ => None,
-            })
+    pub fn rows<H: Host>(&self, desk: &Desk<H>) -> Value {
+        // Those who greeted are remembered, so that nothing here looks through all connections.
+        let heard = |index: usize, slot: &Slot| {
+            let token = slot.heard()?;
+            let connection = desk.connections.get(token)?;
+            (connection.neighbour() == Some(index)).then_some(token.generation)
         };
-        let timers: BTreeMap<_, _> = event_loop
-            .timers()
-            .map(|(when, handle, _)| (handle, when.as_secs_f64()))
-            .collect();
         let row = |(index, slot): (usize, &Slot)| {
             let neighbour = &desk.shared.neighbours[index];
-            let (state, redial) = match slot.state {
-                State::Waiting(timer) => ("waiting", timer),
-                State::Dialling(..) => ("dialling", None),
-                State::Up(_) => ("up", None),
+            let state = match slot.state {
+                State::Waiting(_) => "waiting",
+                State::Dialling(..) => "dialling",
+                State::Up(_) => "up",
             };
             let token = slot.token();
             let link = token.and_then(|token| desk.connections.get_link(token));
@@ -81,14 +71,19 @@ impl Links {
                 "course": neighbour.course,
                 "state": state,
                 "link": token.map(|token| token.generation),
-                "heard": heard(index),
+                "heard": heard(index, slot),
                 "owed": link.map_or(0, Link::owed),
                 "unsent": link.map_or(0, Link::unsent),
                 "since": slot.up().map(|_| slot.up_since.as_secs_f64()),
-                "redial": redial.and_then(|timer| timers.get(&timer)),
+                "redial": slot.redial_at().map(|when| when.as_secs_f64()),
             })
         };
-        self.slots.iter().enumerate().map(row).collect()
+        self.slots
+            .iter()
+            .enumerate()
+            .take(ROWS_MAX)
+            .map(row)
+            .collect()
     }
 
     /// How full the fullest link is.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Read};
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -45,6 +45,9 @@ pub struct OsWorld {
     attention: bool,
     /// A poll ends after this long at the latest.
     attend_within: Option<Duration>,
+    /// The other's poller, and whether what it has to tell ends our polls.
+    attended: Option<RawFd>,
+    heeds: bool,
     signals: Vec<(i32, UnixStream)>,
     random: u64,
     journal: Option<Appender>,
@@ -74,6 +77,8 @@ impl OsWorld {
             born: Instant::now(),
             held: None,
             attention: false,
+            attended: None,
+            heeds: false,
             attend_within: None,
             signals: Vec::new(),
             // The standard library seeds its hashers from the system.
@@ -142,11 +147,23 @@ impl OsWorld {
     /// # Errors
     /// As the system says.
     pub fn attend_to(&mut self, other: &OsWorld) -> io::Result<()> {
-        let descriptor = other.poll.as_raw_fd();
-        let interest = Interest::READABLE;
-        self.poll
-            .registry()
-            .register(&mut SourceFd(&descriptor), ATTENTION, interest)
+        self.attended = Some(other.poll.as_raw_fd());
+        self.heed(true)?;
+        self.heeds = true;
+        Ok(())
+    }
+
+    /// Has the poll end for the other world's sake, or not. If that has something to tell already, a
+    /// poll that heeds it again ends at once.
+    fn heed(&mut self, heed: bool) -> io::Result<()> {
+        let registry = self.poll.registry();
+        match &self.attended {
+            Some(other) if heed => {
+                registry.register(&mut SourceFd(other), ATTENTION, Interest::READABLE)
+            }
+            Some(other) => registry.deregister(&mut SourceFd(other)),
+            None => Ok(()),
+        }
     }
 
     /// The Unix time at which this world was born, as of now: the wall clock may jump.
@@ -460,8 +477,11 @@ impl Stage for OsWorld {
         std::mem::take(&mut self.attention)
     }
 
-    fn attend_within(&mut self, patience: Option<Duration>) {
-        self.attend_within = patience;
+    fn attend(&mut self, heed: bool, within: Option<Duration>) {
+        self.attend_within = within;
+        if heed != self.heeds && self.heed(heed).is_ok() {
+            self.heeds = heed;
+        }
     }
 }
 

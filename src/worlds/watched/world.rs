@@ -421,8 +421,8 @@ impl<W: Stage> Stage for Watched<W> {
         self.inner.take_attention()
     }
 
-    fn attend_within(&mut self, patience: Option<Duration>) {
-        self.inner.attend_within(patience);
+    fn attend(&mut self, heed: bool, within: Option<Duration>) {
+        self.inner.attend(heed, within);
     }
 
     fn has_ended(&self) -> bool {
