@@ -1,15 +1,18 @@
 //! A server among clients who do everything wrong, all at once; and one who does not.
 //!
 //! ```text
-//! cargo build --release --workspace --bins && cargo run --release -p soak -- [crowd] [readers] [storm]
+//! cargo build --release --workspace --bins && cargo run --release -p soak -- [crowd] [readers] [asking] [slow] [storm]
 //! ```
 //!
-//! `--seconds N`: how long the storm lasts (default 60). Exits with 1 if a promise was broken: the
-//! well-behaved client is always answered, memory and descriptors end as they began, nothing spins.
+//! `--seconds N`: how long the storm lasts (default 60), and the two before it (default 20 and 90).
+//! `--binary PATH`: another server. Exits with 1 if a promise was broken: the well-behaved client is
+//! always answered, memory and descriptors end as they began, nothing spins, nobody is forgotten.
 
+mod asking;
 mod good;
 mod rude;
 mod server;
+mod slow;
 
 use std::error::Error;
 use std::io::{ErrorKind, Write};
@@ -24,6 +27,8 @@ use lab::guard;
 use lab::servers::{Lab, Server, raise_descriptor_limit};
 use server::Usage;
 
+/// What there is, in order.
+const ALL: [&str; 5] = ["crowd", "readers", "asking", "slow", "storm"];
 /// Clients of the crowd: idle ones and slow ones.
 const CROWD: usize = 10_000;
 /// Clients that never read, and what each would like to be told.
@@ -53,29 +58,34 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Outcome {
-    let mut seconds = 60;
+    let mut seconds = None;
+    let mut binary = None;
     let mut names = Vec::new();
     let mut words = arguments.iter();
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--seconds" => seconds = words.next().ok_or("--seconds N")?.parse()?,
-            "crowd" | "readers" | "storm" => names.push(word.as_str()),
+            "--seconds" => seconds = Some(words.next().ok_or("--seconds N")?.parse()?),
+            "--binary" => binary = Some(words.next().ok_or("--binary PATH")?.clone()),
+            word if ALL.contains(&word) => names.push(word),
             other => {
-                return Err(format!("{other}: expected crowd, readers, storm, --seconds N").into());
+                return Err(format!("{other}: expected one of {ALL:?}, or --seconds N").into());
             }
         }
     }
     if names.is_empty() {
-        names = vec!["crowd", "readers", "storm"];
+        names = ALL.to_vec();
     }
     raise_descriptor_limit();
-    let lab = Lab::new("soak", None)?;
-    guard::watch(&lab, OTHERS_LIMIT + Duration::from_secs(seconds))?;
+    let lab = Lab::new("soak", binary)?;
+    let length = |default| Duration::from_secs(seconds.unwrap_or(default));
+    guard::watch(&lab, OTHERS_LIMIT + 3 * length(60))?;
     for name in names {
         match name {
             "crowd" => crowd(&lab)?,
             "readers" => readers(&lab)?,
-            _ => storm(&lab, Duration::from_secs(seconds))?,
+            "asking" => asking::asking(&lab, length(20))?,
+            "slow" => slow::slow(&lab, length(90))?,
+            _ => storm(&lab, length(60))?,
         }
     }
     Ok(())
