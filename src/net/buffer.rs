@@ -34,6 +34,11 @@ impl Buffer {
         self.bytes.extend_from_slice(bytes);
     }
 
+    /// Drops all bytes behind the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        self.bytes.truncate(self.start + count);
+    }
+
     /// Drops `count` bytes from the front (at most all).
     pub fn consume(&mut self, count: usize) {
         self.start = (self.start + count).min(self.bytes.len());

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::callback::{Callback, Loop, Part};
-use super::clients::Clients;
+use super::clients::{Again, Clients};
 use super::connections::Connection;
 use super::desk::{Desk, Floor, Shared};
 use super::door::{Door, LISTENER};
@@ -95,20 +95,20 @@ impl<H: Host> Parts<H> {
         }
     }
 
-    /// There is more to read of a connection, and it has waited for that; a client goes on waiting
-    /// if this turn has nothing left to spend.
+    /// There is more to read of a connection, and it has waited for that; one that has queued goes on
+    /// waiting if this turn has nothing left to spend.
     fn again(&mut self, floor: &mut Floor<H>, token: Token) {
-        match floor.connections.get_mut(token) {
-            Some(Connection::Inbound(inbound))
-                if !floor.shared.work.is_left() && inbound.neighbour().is_none() =>
-            {
-                floor.shared.work.put_back(token);
-            }
-            Some(connection) => {
-                connection.again_comes();
-                self.serve(floor, token, Readiness::EMPTY, true);
-            }
-            None => {}
+        let work = &mut floor.shared.work;
+        let Some(connection) = floor.connections.get_mut(token) else {
+            return work.is_gone();
+        };
+        let queued = match connection {
+            Connection::Inbound(inbound) => inbound.again() == Some(Again::Queued),
+            _ => false,
+        };
+        if !queued || work.comes(token) {
+            connection.again_comes();
+            self.serve(floor, token, Readiness::EMPTY, queued);
         }
     }
 

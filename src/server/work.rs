@@ -1,8 +1,9 @@
 //! The currency of a turn: what it may still spend on costly work, and who waits to spend more.
 //!
-//! Whatever is cheap is done where it comes up. What costs as much as hundreds of commands (a search
-//! of the gazetteer, a handshake), and whatever a connection wants beyond its share of a turn, waits
-//! here: first come, first served, so that who asks much waits for itself.
+//! Commands and neighbours' lines are cheap, and done where they come up. What costs as much as a
+//! hundred of them (a search of the gazetteer, a step of a handshake) is counted; once a turn has
+//! spent its budget, or a connection its share, whoever wants more queues here: first come, first
+//! served, so that who asks much waits for itself.
 
 use std::collections::VecDeque;
 
@@ -13,6 +14,8 @@ pub struct Work {
     /// Units; below zero once the last visit of a turn cost more than was left.
     left: isize,
     queue: VecDeque<Token>,
+    /// Callbacks of this turn for those that were first in the queue, and have yet to come.
+    called: usize,
     /// Those whose callback found nothing left: first in the next turn, in this order.
     put_back: Vec<Token>,
 }
@@ -23,18 +26,15 @@ impl Work {
         Work {
             left: units as isize,
             queue: VecDeque::new(),
+            called: 0,
             put_back: Vec::new(),
         }
     }
 
-    /// True while this turn may begin costly work.
-    pub fn is_left(&self) -> bool {
-        self.left > 0
-    }
-
-    /// True if one that has not queued may begin costly work: none waits before it.
+    /// True if one that has not queued may begin costly work: there is something left, and none waits
+    /// before it.
     pub fn is_free(&self) -> bool {
-        self.is_left() && self.waiting() == 0
+        self.left > 0 && self.waiting() == 0
     }
 
     /// So much was done.
@@ -47,14 +47,24 @@ impl Work {
         self.queue.push_back(token);
     }
 
-    /// Its callback came, and the turn has nothing left.
-    pub fn put_back(&mut self, token: Token) {
-        self.put_back.push(token);
+    /// The callback of one that has queued comes. False if the turn has nothing left for it: then it
+    /// is first in the next.
+    pub fn comes(&mut self, token: Token) -> bool {
+        self.called = self.called.saturating_sub(1);
+        if self.left <= 0 {
+            self.put_back.push(token);
+        }
+        self.left > 0
+    }
+
+    /// The callback of one that has queued and is closed comes.
+    pub fn is_gone(&mut self) {
+        self.called = self.called.saturating_sub(1);
     }
 
     /// How many wait.
     pub fn waiting(&self) -> usize {
-        self.queue.len() + self.put_back.len()
+        self.queue.len() + self.called + self.put_back.len()
     }
 
     /// The turn ends, and the next has so many units again: these are looked after in it, unless it
@@ -64,8 +74,8 @@ impl Work {
         for token in self.put_back.drain(..).rev() {
             self.queue.push_front(token);
         }
-        let visits = visits.min(self.queue.len());
-        self.queue.drain(..visits)
+        self.called = visits.min(self.queue.len());
+        self.queue.drain(..self.called)
     }
 }
 
@@ -85,17 +95,20 @@ mod tests {
         let mut work = Work::new(10);
         assert!(work.is_free());
         (0..5).for_each(|index| work.join(token(index)));
-        assert!(work.is_left() && !work.is_free());
+        assert!(!work.is_free());
         let first: Vec<_> = work.next_turn(10, 3).collect();
         assert_eq!(first, [0, 1, 2].map(token));
+        assert!(work.comes(token(0)));
         work.spend(11);
-        assert!(!work.is_left());
-        work.put_back(token(1));
-        work.put_back(token(2));
+        assert!(!work.comes(token(1)));
+        assert!(!work.comes(token(2)));
         work.join(token(0));
         assert_eq!(work.waiting(), 5);
         let next: Vec<_> = work.next_turn(10, 9).collect();
         assert_eq!(next, [1, 2, 3, 4, 0].map(token));
+        assert!(!work.is_free(), "they have yet to come");
+        next.into_iter()
+            .for_each(|token| assert!(work.comes(token)));
         assert!(work.is_free());
     }
 }

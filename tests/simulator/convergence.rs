@@ -4,6 +4,7 @@
 //! `HERD_SEEDS=50000 cargo test --release --test simulator convergence` runs that many schedules;
 //! `HERD_SEED=17 cargo test --test simulator one_seed -- --nocapture` replays one and prints it.
 
+mod live;
 mod partitions;
 mod storms;
 
@@ -13,10 +14,12 @@ use std::time::Duration;
 
 use herd::config::Config;
 use herd::herd::{At, Roster, Ties};
+use herd::portions::Portions;
 use herd::server::Node;
 use herd::worlds::sim::{End, SimWorld, Simulation, WALL_CLOCK_START, Weather};
 
-use crate::stage::boot;
+use crate::stage::{Dice, boot};
+use live::Watch;
 
 const SERVERS: usize = 5;
 const UPDATES: usize = 200;
@@ -55,11 +58,17 @@ enum Act {
     Heal(usize, usize),
     Crash(usize, bool),
     Boot(usize),
+    /// One direction carries so many bytes a second from now on.
+    Slow(usize, usize, u32),
 }
 
 struct Run {
     sim: Sim,
     rules: Rules,
+    portions: Portions,
+    watch: Watch,
+    /// A crowd asks much of the first server.
+    asked: bool,
     clients: BTreeMap<usize, End>,
     sent: Vec<Act>,
     crashes: usize,
@@ -70,9 +79,22 @@ impl Run {
         Run {
             sim: Simulation::new(SERVERS, seed, Weather::default()),
             rules,
+            portions: Portions::default(),
+            watch: Watch::new(),
+            asked: false,
             clients: BTreeMap::new(),
             sent: Vec::new(),
             crashes: 0,
+        }
+    }
+
+    /// Machines that are slow, portions that are small, and now and then a crowd that asks much.
+    fn stormy(seed: u64, rules: Rules) -> Run {
+        Run {
+            sim: Simulation::new(SERVERS, seed, live::weather()),
+            portions: live::portions(&mut Dice::new(seed ^ 0xb0b)),
+            asked: Watch::has_askers(seed),
+            ..Run::new(seed, rules)
         }
     }
 
@@ -84,10 +106,12 @@ impl Run {
         config.catch_up = self.rules.catch_up;
         config.ties = self.rules.ties;
         config.journal = self.rules.journal;
+        config.portions = self.portions;
         boot(&mut self.sim, server, config);
     }
 
     fn act(&mut self, act: Act) {
+        self.watch.act(self.sim.net().now, act);
         match act {
             Act::Update {
                 server,
@@ -99,7 +123,9 @@ impl Run {
                     "IAMAT client{client} +{place}.5-118.25 {}.{time:03}\n",
                     WALL_CLOCK_START.as_secs()
                 );
+                let now = self.sim.net().now;
                 if self.say(server, &line) {
+                    self.watch.reported(now, server, client, time);
                     self.sent.push(act);
                 }
             }
@@ -112,6 +138,7 @@ impl Run {
                 self.sim.crash(server, silently);
             }
             Act::Boot(server) => self.boot(server),
+            Act::Slow(from, to, speed) => self.sim.net_mut().slow(from, to, speed),
         }
     }
 
@@ -139,9 +166,21 @@ impl Run {
                 }
                 Err(_) => return false,
             }
-            while !self.sim.net_mut().client_take(client).0.is_empty() {}
+            self.hear(server);
         }
+        self.watch.said(self.sim.net().now, server);
         true
+    }
+
+    /// What the client of this server was answered.
+    fn hear(&mut self, server: usize) {
+        while let Some(&client) = self.clients.get(&server) {
+            let (bytes, _) = self.sim.net_mut().client_take(client);
+            if bytes.is_empty() {
+                return;
+            }
+            self.watch.heard(server, &bytes);
+        }
     }
 
     fn storm(&mut self, schedule: Vec<(Duration, Act)>) {
@@ -150,6 +189,11 @@ impl Run {
         }
         for (when, act) in schedule {
             self.sim.run_until(when).expect("runs");
+            (0..SERVERS).for_each(|server| self.hear(server));
+            self.watch.check(&self.sim);
+            if self.asked {
+                self.watch.ask(&mut self.sim);
+            }
             self.act(act);
         }
     }
@@ -213,6 +257,7 @@ impl Run {
                 let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                 (text(at.report.id), text(at.report.time.as_bytes()))
             })
+            .filter(|(id, _)| id.starts_with("client"))
             .collect();
         found.sort();
         let mut wanted = wanted;
@@ -226,12 +271,20 @@ enum Outcome {
     Agreed,
     Diverged,
     Lost,
+    /// A promise was broken while the storm lasted.
+    Late(String),
 }
 
 fn run(seed: u64, rules: Rules) -> (Outcome, u64) {
-    let mut run = Run::new(seed, rules);
+    let mut run = Run::stormy(seed, rules);
     run.storm(storms::schedule(seed));
+    let late = run
+        .watch
+        .broken
+        .take()
+        .filter(|_| rules.catch_up && rules.ties == Ties::TotalOrder);
     let outcome = match run.calm() {
+        _ if late.is_some() => Outcome::Late(late.unwrap_or_default()),
         false => Outcome::Diverged,
         true if run.crashes == 0 && rules.catch_up && !run.newest_kept() => Outcome::Lost,
         true => Outcome::Agreed,
@@ -351,7 +404,7 @@ fn one_seed() {
     let seed = named
         .as_ref()
         .map_or(0, |text| text.parse().expect("HERD_SEED is a number"));
-    let mut run = Run::new(
+    let mut run = Run::stormy(
         seed,
         Rules {
             journal: true,

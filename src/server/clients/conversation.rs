@@ -11,8 +11,6 @@ use crate::server::desk::Shared;
 use crate::server::intent::{Inquiry, Intent, Waiter};
 use crate::server::journal::About;
 
-/// What a line costs beside its bytes, in the units of [`WORK_A_TURN`](crate::portions::WORK_A_TURN).
-const LINE_WORK: usize = 400;
 /// A line that is too long is answered with this many of its bytes.
 pub const TOO_LONG_ECHO: usize = 128;
 
@@ -70,14 +68,14 @@ impl<H: Host> Conversation<'_, H> {
                 }
             };
             let command = Command::parse(line);
-            if matches!(command, Some(Command::Whatsat(_))) && !self.may_search() {
-                break Then::Later;
+            let asks = role == Role::Client && matches!(command, Some(Command::Whatsat(_)));
+            if asks && !self.may_search() {
+                break Then::Queue;
             }
             used = (used + line.len() + 1).min(input.len());
             count += 1;
             self.line(role, line, command);
         };
-        self.spent += count * LINE_WORK + used;
         Progress { used, then }
     }
 

@@ -18,7 +18,7 @@ use super::deadlines::{
     CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, Deadlines, LINGER_DEADLINE, LINGER_MAX,
 };
 use crate::event_loop::{Handle, Readiness, Token};
-use crate::net::{Buffer, Network, Read, Transport};
+use crate::net::{Buffer, Network, Next, Read, Transport, next_line};
 use crate::portions::Portions;
 use crate::server::neighbour::Neighbour;
 use crate::server::rows::row;
@@ -58,8 +58,19 @@ pub enum Then {
     Read,
     /// There may be more lines, for the next turn.
     Later,
+    /// The next line is costly, and waits for its share of a turn.
+    Queue,
     /// No more commands are taken.
     Close,
+}
+
+/// How a connection goes on without a new event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// In the next turn.
+    Soon,
+    /// What it wants is costly: as the turns have something left for it.
+    Queued,
 }
 
 /// An accepted connection.
@@ -72,8 +83,12 @@ pub struct Inbound<S> {
     partial: Buffer,
     /// `partial` may hold whole lines.
     backlogged: bool,
-    /// A [`Callback::Again`](crate::server::Callback::Again) is queued.
-    again: bool,
+    /// A [`Callback::Again`](crate::server::Callback::Again) is queued, or it waits for one.
+    again: Option<Again>,
+    /// What it wants next is costly.
+    costly: bool,
+    /// The server stops: after the line that queues, no more commands are read.
+    last_line: bool,
     /// Too much is unsent to read more.
     paused: bool,
     /// A WHATSAT waits for Places; what comes behind it waits too.
@@ -98,7 +113,9 @@ impl<S> Inbound<S> {
             phase: Phase::Open,
             partial: Buffer::default(),
             backlogged: false,
-            again: false,
+            again: None,
+            costly: false,
+            last_line: false,
             paused: false,
             waits: false,
             served: false,
@@ -182,10 +199,22 @@ impl<S> Inbound<S> {
         self.transport.note(readiness);
     }
 
-    /// The queued callback runs.
+    /// How it goes on, if nothing else happens.
+    #[inline]
+    pub fn again(&self) -> Option<Again> {
+        self.again
+    }
+
+    /// The callback for that runs.
     #[inline]
     pub fn again_comes(&mut self) {
-        self.again = false;
+        self.again = None;
+        self.costly = false;
+    }
+
+    /// It may not even be read now: that would be costly.
+    pub fn postpone(&mut self) {
+        self.costly = true;
     }
 
     /// Reads once, unless it had its turn, has to wait, or has kept lines enough.
@@ -199,7 +228,7 @@ impl<S> Inbound<S> {
     ) -> io::Result<Option<usize>> {
         // While a callback is queued that will read, an event has nothing to add.
         let full = self.paused || self.waits;
-        let wait = full || self.again || self.phase == Phase::Closing;
+        let wait = full || self.again.is_some() || self.phase == Phase::Closing;
         if wait || std::mem::replace(&mut self.served, true) {
             return Ok(None);
         }
@@ -237,7 +266,8 @@ impl<S> Inbound<S> {
 
     /// What is left of the input waits for more of it, or for the next turn.
     pub fn keep(&mut self, rest: Buffer, progress: &Progress) {
-        self.backlogged = progress.then == Then::Later;
+        self.costly = progress.then == Then::Queue;
+        self.backlogged = self.costly || progress.then == Then::Later;
         self.partial = rest;
         if progress.used > 0
             && let Some(deadlines) = &mut self.deadlines
@@ -246,7 +276,23 @@ impl<S> Inbound<S> {
             deadlines.line = None;
             deadlines.idle = None;
         }
-        if progress.then == Then::Close || (self.at_end() && !self.backlogged) {
+        let last = (self.at_end() || self.last_line) && !self.backlogged;
+        if progress.then == Then::Close || last {
+            self.eof_received();
+        }
+    }
+
+    /// The server stops. A line that has come and queues is answered; nothing behind it.
+    pub fn stop(&mut self) {
+        let length = match next_line(self.partial.as_slice()) {
+            Next::Line(line) => line.len() + 1,
+            Next::Partial if self.at_end() => self.partial.len(),
+            _ => 0,
+        };
+        if self.costly && self.backlogged && length > 0 {
+            self.partial.truncate(length);
+            self.last_line = true;
+        } else {
             self.eof_received();
         }
     }
@@ -307,9 +353,9 @@ impl<S> Inbound<S> {
         Ok(self.phase == Phase::Lingering && self.transport.at_end())
     }
 
-    /// True if a callback would find something to do without a new event, and none is queued: then
-    /// the caller queues one.
-    pub fn wants_again(&mut self) -> bool {
+    /// How the caller shall see to it that a callback comes, if one would find something to do without
+    /// a new event, and none will come yet.
+    pub fn wants_again(&mut self) -> Option<Again> {
         let wants = match self.phase {
             Phase::Open => {
                 !self.paused && !self.waits && (self.backlogged || self.transport.may_read())
@@ -317,7 +363,14 @@ impl<S> Inbound<S> {
             Phase::Closing => false,
             Phase::Lingering => self.transport.may_read(),
         };
-        wants && !std::mem::replace(&mut self.again, true)
+        if !wants || self.again.is_some() {
+            return None;
+        }
+        self.again = Some(match self.costly {
+            true => Again::Queued,
+            false => Again::Soon,
+        });
+        self.again
     }
 
     /// Sets the deadlines that the connection's state asks for. A handshake is as a line.
@@ -370,17 +423,18 @@ impl<S> Inbound<S> {
             return false;
         };
         deadlines.armed = None;
-        if self.again {
-            // It waits for its turn, and what it said may lie in its socket: late is not it.
-            deadlines.line = None;
-            deadlines.idle = None;
-        }
         deadlines.earliest().is_some_and(|(when, _)| when <= now)
     }
 
     /// Why its time is over, if it is.
     pub fn overdue(&mut self, now: Duration) -> Option<&'static str> {
-        let deadlines = self.deadlines.as_ref()?;
+        let deadlines = self.deadlines.as_mut()?;
+        if self.again.is_some() {
+            // It waits for its turn, and what it said may lie in its socket: late is not it.
+            deadlines.line = None;
+            deadlines.idle = None;
+            deadlines.linger = None;
+        }
         match deadlines.earliest() {
             Some((when, why)) => (when <= now).then_some(why),
             None => {

@@ -7,5 +7,5 @@ mod part;
 
 pub use conversation::TOO_LONG_ECHO;
 pub use deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
-pub use inbound::Inbound;
+pub use inbound::{Again, Inbound};
 pub use part::Clients;

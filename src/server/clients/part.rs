@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::conversation::{Conversation, TOO_LONG_ECHO, about};
 use super::deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
-use super::inbound::{Inbound, Role};
+use super::inbound::{Again, Inbound};
 use crate::config::Config;
 use crate::event_loop::{Readiness, Token};
 use crate::herd::ID_MAX;
@@ -77,17 +77,19 @@ impl Clients {
     ) -> io::Result<()> {
         let (token, start) = (inbound.token(), shared.answers.out.len());
         let may_work = queued || shared.work.is_free();
-        if shared.config.tls
-            && (inbound.is_new() || event_loop.world.is_handshaking(inbound.stream()))
-        {
-            if !may_work {
-                shared.answers.touch(token, start);
-                return Ok(());
-            }
+        let tls = shared.config.tls;
+        let handshake = tls && event_loop.world.is_handshaking(inbound.stream());
+        if !may_work && (handshake || (tls && inbound.is_new())) {
+            inbound.postpone();
+            shared.answers.touch(token, start);
+            return Ok(());
+        }
+        let read = inbound.read(&mut event_loop.world, scratch);
+        if handshake || (tls && event_loop.world.is_handshaking(inbound.stream())) {
             shared.work.spend(HANDSHAKE_WORK);
             event_loop.world.spend(HANDSHAKE_WORK);
         }
-        if let Some(count) = inbound.read(&mut event_loop.world, scratch)? {
+        if let Some(count) = read? {
             let at_end = inbound.at_end();
             let mut kept = inbound.take_kept();
             let mut conversation = Conversation {
@@ -135,13 +137,12 @@ impl Clients {
                 return self.connection_lost(floor, token, &error.to_string());
             }
         }
-        if inbound.wants_again() {
-            match inbound.role() {
-                Role::Client => floor.shared.work.join(token),
-                Role::Neighbour(_) => {
-                    floor.event_loop.call_soon(Callback::Again(token));
-                }
+        match inbound.wants_again() {
+            Some(Again::Soon) => {
+                floor.event_loop.call_soon(Callback::Again(token));
             }
+            Some(Again::Queued) => floor.shared.work.join(token),
+            None => {}
         }
         let handshake = config.tls && floor.event_loop.world.is_handshaking(inbound.stream());
         inbound.set_deadlines(floor.event_loop.time(), config.client_idle, handshake);
@@ -197,12 +198,12 @@ impl Clients {
         shared.answers.touch(token, start);
     }
 
-    /// The server stops: no more commands are read, and each connection is closed once its answers
-    /// are sent.
+    /// The server stops: no more commands are read, and each connection is closed once its answers are
+    /// sent, those of the lines that queue among them.
     pub fn stop<H: Host>(&mut self, floor: &mut Floor<H>) {
         for token in floor.connections.inbound_tokens() {
             if let Some(inbound) = floor.connections.inbound(token) {
-                inbound.eof_received();
+                inbound.stop();
             }
             let start = floor.shared.answers.out.len();
             floor.shared.answers.touch(token, start);

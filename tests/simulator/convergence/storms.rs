@@ -31,6 +31,11 @@ pub fn schedule(seed: u64) -> Vec<(Duration, Act)> {
         acts.push((end, Act::Heal(from, to)));
         acts.push((STORM, Act::Heal(from, to)));
     }
+    for _ in 0..dice.roll(4) {
+        let (a, b) = links[dice.roll(links.len() as u64) as usize];
+        let speed = 20_000 << dice.roll(6);
+        acts.push((at(&mut dice), Act::Slow(a, b, speed)));
+    }
     for _ in 0..dice.roll(5) {
         let server = dice.roll(SERVERS as u64) as usize;
         let begin = at(&mut dice);
