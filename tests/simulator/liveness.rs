@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use herd::config::Config;
 use herd::portions::Portions;
-use herd::server::Node;
+use herd::server::{Node, SIGTERM};
 use herd::worlds::sim::{End, Price, SimWorld, Simulation, Weather};
 
 use crate::stage::{Dice, Play, boot, config};
@@ -218,6 +218,95 @@ fn without_a_budget_a_crowd_starves_everybody() {
         found.median, found.worst, found.stale, found.dump, found.answers
     );
     assert!(found.median > MEDIAN || found.worst > WORST);
+}
+
+/// A server with `count` askers near a dense place, each of whom was answered.
+fn crowded(count: usize) -> (Sim, Vec<Asker>) {
+    let mut sim = Sim::new(1, 5, weather());
+    boot(&mut sim, 0, config(&["Crowd", "Near"]));
+    let teller = sim.client(0);
+    sim.say(teller, "IAMAT dense +34.0689-118.4451 1\n");
+    sim.wait(STEP);
+    let mut askers: Vec<_> = (0..count).map(|_| Asker::new(&mut sim, 0)).collect();
+    while askers.iter().any(|asker| asker.answered == 0) {
+        go_on(&mut sim, &mut askers);
+    }
+    (sim, askers)
+}
+
+fn go_on(sim: &mut Sim, askers: &mut [Asker]) {
+    askers.iter_mut().for_each(|asker| asker.go_on(sim));
+    sim.wait(STEP);
+}
+
+/// What is cheap does not wait for what is costly, however much of it comes at once; nor does the end of
+/// one who wants no more.
+#[test]
+fn many_cheap_commands_and_an_end_do_not_queue_behind_the_askers() {
+    let (mut sim, mut askers) = crowded(150);
+    let end = sim.client(0);
+    sim.say(end, &"IAMAT piped +34-118 1\n".repeat(200));
+    sim.net_mut().shutdown_write(end);
+    let begun = sim.net().now;
+    let mut heard = String::new();
+    loop {
+        go_on(&mut sim, &mut askers);
+        let (text, over) = sim.hear(end);
+        heard += &text;
+        if over {
+            break;
+        }
+        assert!(
+            sim.net().now < begun + WORST,
+            "{} lines",
+            heard.lines().count()
+        );
+    }
+    assert_eq!(heard.lines().count(), 200);
+}
+
+/// Neighbours that say as much as they can leave the askers their share, and the askers them theirs.
+#[test]
+fn neighbours_that_never_stop_do_not_starve_the_askers() {
+    let play = |peers: usize| {
+        let (mut sim, mut askers) = crowded(20);
+        let peers: Vec<End> = (0..peers).map(|_| sim.client(0)).collect();
+        peers.iter().for_each(|&peer| sim.say(peer, "PEER Near\n"));
+        let line = "AT Near +0.1 someone +34-118 1\n".repeat(100);
+        let before: usize = askers.iter().map(|asker| asker.answered).sum();
+        for _ in 0..200 {
+            for &peer in &peers {
+                while sim
+                    .net_mut()
+                    .write(peer, line.as_bytes())
+                    .is_ok_and(|count| count == line.len())
+                {}
+            }
+            go_on(&mut sim, &mut askers);
+        }
+        askers.iter().map(|asker| asker.answered).sum::<usize>() - before
+    };
+    let (alone, among) = (play(0), play(12));
+    println!("{alone} answers alone, {among} among neighbours that never stop");
+    assert!(among > alone / 4, "{among} answers, alone {alone}");
+}
+
+/// A WHATSAT that has come and queues is answered before the server ends.
+#[test]
+fn a_stop_answers_those_that_queue() {
+    let (mut sim, mut askers) = crowded(150);
+    let late = sim.client(0);
+    sim.say(late, "WHATSAT dense 50 20\nIAMAT behind +1+1 1\n");
+    go_on(&mut sim, &mut askers);
+    assert_eq!(sim.hear(late).0, "", "it does not queue");
+    sim.net_mut().signal(0, SIGTERM);
+    sim.wait(Duration::from_secs(3));
+    let (text, over) = sim.hear(late);
+    assert!(
+        text.contains("\"status\" : \"OK\"") && text.ends_with("\n\n"),
+        "{text:?}"
+    );
+    assert!(over);
 }
 
 /// One hundredth of a link of 300 KB/s, beside 12,000 updates a second of 100,000 clients, and of

@@ -151,6 +151,8 @@ impl<W: World, A: Application<W>> Simulation<A, W> {
                     .next_deadline()
                     .map(|when| machine.born + when)
             };
+            // A loop that has stopped has nothing to wait for.
+            let when = when.filter(|_| !machine.event_loop.is_stopping());
             let when = when.map(|when| when.max(machine.busy));
             next = next.into_iter().chain(when).min();
         }
@@ -163,7 +165,7 @@ impl<W: World, A: Application<W>> Simulation<A, W> {
             let Some(machine) = machine else {
                 continue;
             };
-            if machine.busy > now {
+            if machine.busy > now || machine.event_loop.is_stopping() {
                 continue;
             }
             let due = machine.event_loop.next_deadline();
