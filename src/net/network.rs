@@ -144,11 +144,11 @@ pub trait Host: Network {
     fn random(&mut self) -> u64;
 
     /// Leaves bytes for the journal's writer, which takes its time without holding anybody up; perhaps
-    /// not all of them, while it is behind.
+    /// not all of them, while it is behind. The `last` are taken in any case.
     ///
     /// # Errors
     /// None outside of a replay that has ended.
-    fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn append_journal(&mut self, bytes: &[u8], last: bool) -> io::Result<usize>;
 
     /// Bytes that the journal's file held when it was opened; 0 if there is none.
     fn journal_size(&mut self) -> u64;

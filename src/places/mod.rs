@@ -25,4 +25,4 @@ pub use key::{KEY_MAX, Key};
 pub use request::Request;
 pub use response::{Progress, Response};
 pub use response_error::ResponseError;
-pub use verdict::{Unusable, is_failure, verdict};
+pub use verdict::{Judged, Unusable, is_failure, judge, verdict};

@@ -73,14 +73,48 @@ impl Display for Unusable {
 
 impl Error for Unusable {}
 
-/// Judges a complete answer, and appends to `out` the JSON for the client, yet to be framed:
-/// Google's text by the byte, without the elements of `results` or `places` beyond `bound`, and
-/// with `***` for the key wherever a string holds it.
+/// A complete answer that is of use.
+pub struct Judged<'a> {
+    /// Google's word for what it gave: `status`, `error.status`, or `OK` for the results of
+    /// [`Api::New`].
+    pub word: &'static str,
+    text: &'a str,
+    /// Where the array of results stands, if there is one, and where each of them ends.
+    array: Range<usize>,
+    ends: Vec<usize>,
+}
+
+impl Judged<'_> {
+    /// Appends to `out` the JSON for a client, yet to be framed: Google's text by the byte, without the
+    /// elements of `results` or `places` beyond `bound`, and with `***` for the key wherever a string
+    /// holds it.
+    pub fn write(&self, bound: u8, key: Option<&Key>, out: &mut Vec<u8>) {
+        let cut = self.beyond(bound);
+        // No string stands astride the cut.
+        for part in [&self.text[..cut.start], &self.text[cut.end..]] {
+            match key {
+                Some(key) => key.strike_out(part, out),
+                None => out.extend_from_slice(part.as_bytes()),
+            }
+        }
+    }
+
+    /// Where the elements beyond the bound stand, with what separates them from those that stay; the
+    /// white space before the bracket stays, unless nothing else does.
+    fn beyond(&self, bound: u8) -> Range<usize> {
+        let (array, ends) = (&self.array, &self.ends);
+        match (usize::from(bound).checked_sub(1), ends.last()) {
+            (None, Some(_)) => array.start + 1..array.end - 1,
+            (Some(last_kept), Some(&last)) => ends.get(last_kept).map_or(last, |&end| end)..last,
+            (_, None) => 0..0,
+        }
+    }
+}
+
+/// Judges a complete answer, and writes it for one bound: see [`judge`] and [`Judged::write`].
 ///
-/// Both the HTTP status and Google's own must be what the API gives. Its refusals are answers and
-/// passed on: the legacy API's with HTTP 200, [`Api::New`]'s with 4xx. Returns Google's word for
-/// what it gave: `status`, `error.status`, or `OK` for the results of [`Api::New`]. On an error
-/// `out` is as it was.
+/// # Errors
+/// As [`judge`]; `out` is as it was.
 pub fn verdict(
     api: Api,
     status: u16,
@@ -89,25 +123,29 @@ pub fn verdict(
     key: Option<&Key>,
     out: &mut Vec<u8>,
 ) -> Result<&'static str, Unusable> {
+    let judged = judge(api, status, body)?;
+    judged.write(bound, key, out);
+    Ok(judged.word)
+}
+
+/// Judges a complete answer: once, whatever the number of those who wait for it.
+///
+/// Both the HTTP status and Google's own must be what the API gives. Its refusals are answers and
+/// passed on: the legacy API's with HTTP 200, [`Api::New`]'s with 4xx.
+///
+/// # Errors
+/// It is of no use to a client.
+pub fn judge(api: Api, status: u16, body: &[u8]) -> Result<Judged<'_>, Unusable> {
     let is_refusal = api == Api::New && (400..=499).contains(&status);
     if status != 200 && !is_refusal {
         return Err(Unusable::HttpStatus(status));
     }
     let text = str::from_utf8(body).map_err(|_| Unusable::NotUtf8);
-    let judged = text.and_then(|text| Ok((text, judge(api, status, text, bound)?)));
-    let (text, (word, cut)) = match judged {
+    match text.and_then(|text| judge_text(api, status, text)) {
         // That it is no refusal of Google's is all there is to say.
-        Err(_) if is_refusal => return Err(Unusable::HttpStatus(status)),
-        judged => judged?,
-    };
-    // No string stands astride the cut.
-    for part in [&text[..cut.start], &text[cut.end..]] {
-        match key {
-            Some(key) => key.strike_out(part, out),
-            None => out.extend_from_slice(part.as_bytes()),
-        }
+        Err(_) if is_refusal => Err(Unusable::HttpStatus(status)),
+        judged => judged,
     }
-    Ok(word)
 }
 
 /// Whether a verdict speaks for leaving Google alone for a while: nothing usable, or a failure by
@@ -116,44 +154,51 @@ pub fn is_failure(verdict: &Result<&'static str, Unusable>) -> bool {
     !matches!(verdict, Ok(word) if *word != TRY_AGAIN)
 }
 
-/// Google's word and what to cut out.
-fn judge(
-    api: Api,
-    status: u16,
-    text: &str,
-    bound: u8,
-) -> Result<(&'static str, Range<usize>), Unusable> {
-    match (api, status) {
-        (Api::Legacy, _) => legacy(text, bound),
-        (Api::New, 200) => Ok(("OK", places(text, bound)?)),
-        (Api::New, _) => Ok((refusal(text, status)?, 0..0)),
-    }
+fn judge_text(api: Api, status: u16, text: &str) -> Result<Judged<'_>, Unusable> {
+    let (word, array) = match (api, status) {
+        (Api::Legacy, _) => legacy(text)?,
+        (Api::New, 200) => ("OK", places(text)?),
+        (Api::New, _) => (refusal(text, status)?, None),
+    };
+    let expected = match api {
+        Api::Legacy => "results, an array of objects",
+        Api::New => "places, an array of objects",
+    };
+    let ends = array
+        .as_ref()
+        .map(|array| json::ends_of_objects(text, array));
+    let ends = ends.transpose().map_err(|flaw| unusable(flaw, expected))?;
+    Ok(Judged {
+        word,
+        text,
+        array: array.unwrap_or_default(),
+        ends: ends.unwrap_or_default(),
+    })
 }
 
-fn legacy(text: &str, bound: u8) -> Result<(&'static str, Range<usize>), Unusable> {
+/// Google's word, and where the results stand.
+type Found = (&'static str, Option<Range<usize>>);
+
+fn legacy(text: &str) -> Result<Found, Unusable> {
     let [status, results] =
         json::find(text, ["status", "results"]).map_err(|flaw| unusable(flaw, "an object"))?;
     let word = status.and_then(|status| known(&text[status], &LEGACY_WORDS));
     let word = word.ok_or(Unusable::Shape("a known status"))?;
     match results {
-        Some(array) => Ok((
-            word,
-            beyond(text, array, bound, "results, an array of objects")?,
-        )),
         // With an error message there may be none.
-        None if word != "OK" => Ok((word, 0..0)),
-        None => Err(Unusable::Shape("results")),
+        found if found.is_some() || word != "OK" => Ok((word, found)),
+        _ => Err(Unusable::Shape("results")),
     }
 }
 
-/// What to cut out of the results of the new API. Without any, it says `{}`.
-fn places(text: &str, bound: u8) -> Result<Range<usize>, Unusable> {
+/// Where the results of the new API stand. Without any, it says `{}`.
+fn places(text: &str) -> Result<Option<Range<usize>>, Unusable> {
     let [places, error] =
         json::find(text, ["places", "error"]).map_err(|flaw| unusable(flaw, "an object"))?;
     let is_space = |byte: &u8| byte.is_ascii_whitespace();
     match (places, error) {
-        (Some(array), None) => beyond(text, array, bound, "places, an array of objects"),
-        (None, None) if text.bytes().filter(|byte| !is_space(byte)).eq(*b"{}") => Ok(0..0),
+        (Some(array), None) => Ok(Some(array)),
+        (None, None) if text.bytes().filter(|byte| !is_space(byte)).eq(*b"{}") => Ok(None),
         (None, None) => Err(Unusable::Shape("places or nothing")),
         (_, Some(_)) => Err(Unusable::Shape("no error with HTTP status 200")),
     }
@@ -171,23 +216,6 @@ fn refusal(text: &str, http_status: u16) -> Result<&'static str, Unusable> {
     match word {
         Some(word) if code == Some(http_status) => Ok(word),
         _ => Err(Unusable::Shape("the HTTP status and its name")),
-    }
-}
-
-/// Where the elements beyond the bound stand, with what separates them from those that stay; the
-/// white space before the bracket stays, unless nothing else does.
-fn beyond(
-    text: &str,
-    array: Range<usize>,
-    bound: u8,
-    expected: &'static str,
-) -> Result<Range<usize>, Unusable> {
-    let ends = json::ends_of_objects(text, &array).map_err(|flaw| unusable(flaw, expected))?;
-    let bound = usize::from(bound);
-    match (bound.checked_sub(1), ends.last()) {
-        (None, Some(_)) => Ok(array.start + 1..array.end - 1),
-        (Some(last_kept), Some(&last)) => Ok(ends.get(last_kept).map_or(last, |&end| end)..last),
-        (_, None) => Ok(0..0),
     }
 }
 

@@ -70,6 +70,8 @@ pub enum Callback {
     NextAddress(u64),
     /// A kept connection to Places was idle for long enough.
     UpstreamIdle(Token),
+    /// Go on with what parts want of each other: the turn before had nothing left to spend.
+    CarryOn,
     /// A signal arrived.
     Signal(i32),
     /// Stopping took too long.
@@ -81,7 +83,7 @@ pub enum Callback {
 }
 
 /// The kinds of callbacks, by the names of their variants.
-pub const CALLBACK_KINDS: [&str; 16] = [
+pub const CALLBACK_KINDS: [&str; 17] = [
     "Ready",
     "Again",
     "Accept",
@@ -96,6 +98,7 @@ pub const CALLBACK_KINDS: [&str; 16] = [
     "UpstreamIdle",
     "Snapshot",
     "Done",
+    "CarryOn",
     "Signal",
     "StopDeadline",
 ];
@@ -118,6 +121,7 @@ impl Callback {
             Callback::UpstreamIdle(_) => "UpstreamIdle",
             Callback::Snapshot => "Snapshot",
             Callback::Done(..) => "Done",
+            Callback::CarryOn => "CarryOn",
             Callback::Signal(_) => "Signal",
             Callback::StopDeadline => "StopDeadline",
         }
@@ -140,6 +144,7 @@ impl Callback {
             | Callback::NextAddress(_)
             | Callback::Snapshot
             | Callback::Done(..)
+            | Callback::CarryOn
             | Callback::Signal(_)
             | Callback::StopDeadline => None,
         }
@@ -177,6 +182,7 @@ impl Callback {
             Callback::Done(Part::Snapshots, _) => {
                 String::from("the writer of snapshots has room, or is done")
             }
+            Callback::CarryOn => String::from("hand on the answers of Places that are left"),
             Callback::Signal(number) => format!("signal {number} arrived"),
             Callback::StopDeadline => String::from("stopping has taken too long"),
         }
@@ -206,6 +212,7 @@ impl Hash for Callback {
             | Callback::AcceptRetry
             | Callback::StartLookups
             | Callback::Snapshot
+            | Callback::CarryOn
             | Callback::StopDeadline => {}
         }
     }

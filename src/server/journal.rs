@@ -187,13 +187,14 @@ impl Journal {
         self.buffer.extend(&self.line);
     }
 
-    /// The end of a turn: one write at most. What the disk does not take waits for the next turn.
-    pub fn flush<H: Host>(&mut self, host: &mut H) {
+    /// The end of a turn: gives the writer what there is. What it does not take waits for the next turn;
+    /// the `last` it takes.
+    pub fn flush<H: Host>(&mut self, host: &mut H, last: bool) {
         if self.buffer.is_empty() {
             return;
         }
         // A failure needs no answer: the lines wait, and if it lasts they are dropped and counted.
-        if let Ok(taken) = host.append_journal(self.buffer.as_slice()) {
+        if let Ok(taken) = host.append_journal(self.buffer.as_slice(), last) {
             self.buffer.consume(taken);
             self.written += taken as u64;
         }

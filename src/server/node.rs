@@ -136,7 +136,7 @@ impl<H: Host> Application<H> for Node<H> {
         parts.carry_on(&mut desk.floor(event_loop));
         parts.check_invariants(desk);
         if desk.shared.journal.is_filling() {
-            desk.shared.journal.flush(&mut event_loop.world);
+            desk.shared.journal.flush(&mut event_loop.world, false);
         }
         Ok(())
     }
@@ -152,7 +152,8 @@ impl<H: Host> Application<H> for Node<H> {
         if desk.shared.stopping && parts.are_done(desk) {
             event_loop.stop();
         }
-        desk.shared.journal.flush(&mut event_loop.world);
+        let last = event_loop.is_stopping();
+        desk.shared.journal.flush(&mut event_loop.world, last);
     }
 
     fn exception_handler(&mut self, context: &Context<Callback>) -> Result<(), Box<dyn Error>> {

@@ -22,6 +22,9 @@ use crate::net::Host;
 /// How long a server that was asked to stop may take to send what it owes.
 pub const STOP_DEADLINE: Duration = Duration::from_secs(5);
 
+/// A unit of work copies and frames so much of an answer.
+const BYTES_A_UNIT: usize = 3;
+
 /// The parts. Each keeps its state to itself; what they share is on the [`Desk`].
 pub struct Parts<H: Host> {
     door: Door<H>,
@@ -31,6 +34,8 @@ pub struct Parts<H: Host> {
     questions: Option<Questions>,
     /// None are kept, unless a file was named.
     snapshots: Option<Snapshots>,
+    /// A [`Callback::CarryOn`] is queued.
+    goes_on: bool,
 }
 
 impl<H: Host> Parts<H> {
@@ -43,6 +48,7 @@ impl<H: Host> Parts<H> {
             links: Links::new(shared.neighbours.len()),
             questions: config.upstream.clone().map(Questions::new),
             snapshots: config.snapshot_every.map(Snapshots::new),
+            goes_on: false,
         }
     }
 
@@ -90,6 +96,8 @@ impl<H: Host> Parts<H> {
             | Callback::LookupDeadline(_)
             | Callback::NextAddress(_)
             | Callback::UpstreamIdle(_) => self.question(floor, callback),
+            // What is left is carried on behind every callback.
+            Callback::CarryOn => self.goes_on = false,
             // The node's own.
             Callback::Signal(_) | Callback::StopDeadline => {}
         }
@@ -202,7 +210,9 @@ impl<H: Host> Parts<H> {
 
     #[cold]
     fn carry_on_all(&mut self, floor: &mut Floor<H>) {
-        while let Some(intent) = floor.shared.intents.pop_front() {
+        while floor.shared.work.is_left()
+            && let Some(intent) = floor.shared.intents.pop_front()
+        {
             match intent {
                 Intent::Ask(waiter, inquiry) => {
                     if let Some(questions) = &mut self.questions {
@@ -210,12 +220,18 @@ impl<H: Host> Parts<H> {
                     }
                 }
                 Intent::Answer(waiter, json) => {
+                    // A long answer that many wait for is copied as often.
+                    floor.shared.work.spend(json.len() / BYTES_A_UNIT);
                     self.clients.answer(floor, &waiter, &json);
                 }
                 Intent::Greeted(index, token) => self.links.greeted(floor, index, token),
                 Intent::Freed(address) => self.door.freed(floor.event_loop, address),
             }
             self.flush_if_full(floor);
+        }
+        let left = !floor.shared.intents.is_empty();
+        if left && !std::mem::replace(&mut self.goes_on, true) {
+            floor.event_loop.call_soon(Callback::CarryOn);
         }
     }
 
@@ -260,6 +276,7 @@ impl<H: Host> Parts<H> {
             // Those that wait get their answers; the deadline of the stop ends the others.
             questions: _,
             snapshots,
+            goes_on: _,
         } = self;
         door.stop(floor.event_loop);
         clients.stop(floor);
@@ -313,6 +330,7 @@ impl<H: Host> Parts<H> {
             links,
             questions,
             snapshots: _,
+            goes_on: _,
         } = self;
         door.check_invariants(desk);
         links.check_invariants(desk);
@@ -346,6 +364,7 @@ impl<H: Host> Parts<H> {
             links,
             questions,
             snapshots,
+            goes_on: _,
         } = self;
         let now = event_loop.time();
         let questions = questions.as_ref().map(|questions| questions.row(now));

@@ -31,10 +31,15 @@ impl Work {
         }
     }
 
+    /// True while this turn has something left.
+    pub fn is_left(&self) -> bool {
+        self.left > 0
+    }
+
     /// True if one that has not queued may begin costly work: there is something left, and none waits
     /// before it.
     pub fn is_free(&self) -> bool {
-        self.left > 0 && self.waiting() == 0
+        self.is_left() && self.waiting() == 0
     }
 
     /// So much was done.

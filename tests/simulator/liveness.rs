@@ -309,6 +309,66 @@ fn a_stop_answers_those_that_queue() {
     assert!(over);
 }
 
+/// How many answers came at once, turn after turn, to so many askers with so many questions each.
+fn answers_by_turn(portions: Portions, askers: usize, questions: usize) -> Vec<usize> {
+    // Calls are free: all that leaves at the end of a turn leaves at once.
+    let price = Price {
+        work: PRICE.work,
+        ..Price::default()
+    };
+    let delay = (Duration::ZERO, Duration::ZERO);
+    let calm = Weather {
+        price,
+        delay,
+        ..weather()
+    };
+    let mut sim = Sim::new(1, 5, calm);
+    let mut me = config(&["Crowd", "Near"]);
+    me.portions = portions;
+    boot(&mut sim, 0, me);
+    let teller = sim.client(0);
+    sim.say(teller, "IAMAT dense +34.0689-118.4451 1\n");
+    sim.wait(STEP);
+    let askers: Vec<End> = (0..askers).map(|_| sim.client(0)).collect();
+    sim.wait(STEP);
+    for &asker in &askers {
+        sim.say(asker, &"WHATSAT dense 20 1\n".repeat(questions));
+    }
+    let mut turns = Vec::new();
+    for _ in 0..5_000 {
+        sim.wait(Duration::from_micros(1));
+        let heard = askers
+            .iter()
+            .map(|&asker| sim.hear(asker).0.matches("\n\n").count());
+        turns.extend(Some(heard.sum::<usize>()).filter(|&count| count > 0));
+    }
+    assert_eq!(turns.iter().sum::<usize>(), askers.len() * questions);
+    turns
+}
+
+#[test]
+fn a_turn_and_a_visit_spend_so_much_and_no_more() {
+    let always = Portions::default();
+    assert_eq!(answers_by_turn(always, 5, 4), [20], "all in one turn");
+    let visit = Portions {
+        work_a_visit: 1,
+        ..always
+    };
+    assert_eq!(answers_by_turn(visit, 1, 4), [1, 1, 1, 1], "one a visit");
+    assert_eq!(answers_by_turn(visit, 5, 2), [5, 5]);
+    let turn = Portions {
+        work_a_turn: 1,
+        ..always
+    };
+    // Whoever has begun has its share.
+    assert_eq!(answers_by_turn(turn, 5, 2), [2, 2, 2, 2, 2]);
+    let visits = Portions {
+        visits_a_turn: 2,
+        ..visit
+    };
+    assert_eq!(answers_by_turn(visits, 5, 2), [5, 2, 2, 1]);
+}
+
 /// One hundredth of a link of 300 KB/s, beside 12,000 updates a second of 100,000 clients, and of
 /// what a link keeps as bytes.
 const SPEED: u32 = 30_000;

@@ -326,7 +326,10 @@ impl Links {
                     .output(wall, About::Neighbours(&to), line);
             }
             if floor.shared.journal.is_filling() {
-                floor.shared.journal.flush(&mut floor.event_loop.world);
+                floor
+                    .shared
+                    .journal
+                    .flush(&mut floor.event_loop.world, false);
             }
         }
     }

@@ -10,7 +10,7 @@ use super::lookup::{LOOKUP_DEADLINE, Lookup, Lookups, State, WAITING_MAX, reques
 use crate::config;
 use crate::event_loop::Token;
 use crate::net::Host;
-use crate::places::{Response, UNKNOWN_ERROR, is_failure, verdict};
+use crate::places::{Response, UNKNOWN_ERROR, is_failure, judge};
 use crate::server::callback::{Callback, Loop};
 use crate::server::connections::Connection;
 use crate::server::desk::Floor;
@@ -136,22 +136,21 @@ impl Questions {
         let (api, key) = (self.all.upstream.api, self.all.upstream.key.clone());
         let (status, body) = (response.status().unwrap_or_default(), response.body());
         let lookup = self.all.table.get(&number);
-        // Judged once for each bound that was asked for: a popular answer has many waiters.
-        let mut judged = BTreeMap::new();
+        let judged = judge(api, status, body);
+        // Written once for each bound that was asked for: a popular answer has many waiters.
+        let mut texts = BTreeMap::new();
         for waiter in lookup.iter().flat_map(|lookup| &lookup.waiters) {
-            judged.entry(waiter.bound).or_insert_with(|| {
-                let mut json = Vec::new();
-                let word = verdict(api, status, body, waiter.bound, key.as_ref(), &mut json);
-                match word {
-                    Ok(word) => (Ok(word), Rc::<[u8]>::from(json)),
-                    Err(why) => (Err(why), UNKNOWN_ERROR.into()),
+            texts.entry(waiter.bound).or_insert_with(|| match &judged {
+                Ok(judged) => {
+                    let mut json = Vec::new();
+                    judged.write(waiter.bound, key.as_ref(), &mut json);
+                    Rc::<[u8]>::from(json)
                 }
+                Err(_) => UNKNOWN_ERROR.into(),
             });
         }
-        let Some((outcome, _)) = judged.values().next() else {
-            return;
-        };
-        let failed = is_failure(outcome);
+        let outcome = judged.map(|judged| judged.word);
+        let failed = is_failure(&outcome);
         if !failed {
             self.all.breaker.succeeded();
         }
@@ -165,7 +164,7 @@ impl Questions {
             return;
         };
         for waiter in lookup.waiters {
-            if let Some((_, json)) = judged.get(&waiter.bound) {
+            if let Some(json) = texts.get(&waiter.bound) {
                 let json = Rc::clone(json);
                 floor.shared.intend(Intent::Answer(waiter, json));
             }

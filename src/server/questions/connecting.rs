@@ -160,9 +160,18 @@ impl Questions {
     pub fn deadline<H: Host>(&mut self, floor: &mut Floor<H>, number: u64) {
         // What it waits for may have come, and only its event not yet.
         let before = self.state(number);
-        let lookup = self.all.table.get(&number);
-        if let Some(token) = lookup.and_then(|lookup| lookup.connection) {
+        let lookup = self.all.table.get(&number).into_iter();
+        let tokens = lookup.flat_map(|lookup| lookup.attempts.iter().chain(&lookup.connection));
+        for token in tokens.copied().collect::<Vec<_>>() {
             self.ready(floor, token, Readiness::READABLE | Readiness::WRITABLE);
+            // All of a long body may be here.
+            while floor
+                .connections
+                .upstream(token)
+                .is_some_and(|upstream| upstream.may_read())
+            {
+                self.ready(floor, token, Readiness::EMPTY);
+            }
         }
         if self.state(number) != before {
             return;

@@ -68,6 +68,11 @@ impl<S, T: TlsEngine> Upstream<S, T> {
         self.again = false;
     }
 
+    /// True if there may be more to read.
+    pub fn may_read(&self) -> bool {
+        self.transport.may_read()
+    }
+
     /// True if there may be more to read, and no callback for that is queued: then the caller queues
     /// one.
     pub fn wants_again(&mut self) -> bool {

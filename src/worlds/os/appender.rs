@@ -1,9 +1,9 @@
 //! The journal's file, written beside the loop: a disk may stand still for as long as it likes, and
 //! O_NONBLOCK means nothing to a file.
 //!
-//! The loop leaves its bytes in a buffer. The thread takes them every [`LOOK_EVERY`] as long as there
-//! are any, unasked, so that a busy server pays no call for it; with nothing to do it parks, and only
-//! then is it woken. A server that is killed loses what has waited for that long.
+//! The loop leaves its bytes in a buffer. The thread takes them [`LOOK_EVERY`] after the last it wrote,
+//! unasked, so that a busy server pays no call for it; with nothing to do it parks, and only then is it
+//! woken. A server that is killed loses what has waited for that long.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -97,14 +97,20 @@ impl Appender {
         self.size
     }
 
-    /// Leaves bytes for the thread; how many there was room for.
-    pub fn append(&self, bytes: &[u8]) -> usize {
+    /// Leaves bytes for the thread; how many there was room for. At the `last` there is for all.
+    pub fn append(&self, bytes: &[u8], last: bool) -> usize {
         let mut state = self.shared.state();
-        let room = APPENDER_BUFFER_MAX - state.waiting.len();
-        let count = bytes.len().min(room);
+        let before = state.waiting.len();
+        let room = APPENDER_BUFFER_MAX.saturating_sub(before);
+        let count = if last {
+            bytes.len()
+        } else {
+            bytes.len().min(room)
+        };
         state.waiting.extend_from_slice(&bytes[..count]);
-        let half = state.waiting.len() > APPENDER_BUFFER_MAX / 2;
-        if std::mem::take(&mut state.parked) || half {
+        let half = APPENDER_BUFFER_MAX / 2;
+        let crossed = before <= half && state.waiting.len() > half;
+        if count > 0 && std::mem::take(&mut state.parked) || crossed {
             self.shared.changed.notify_all();
         }
         count
@@ -114,6 +120,7 @@ impl Appender {
     pub fn reopen(&self) {
         let mut state = self.shared.state();
         state.reopen = Some(state.waiting.len());
+        state.reopened = None;
         state.parked = false;
         self.shared.changed.notify_all();
     }
@@ -130,7 +137,7 @@ impl Appender {
     }
 }
 
-/// Waits until all is written, as long as the disk takes something.
+/// Waits until all is written, as long as the disk takes something; says what is lost.
 impl Drop for Appender {
     fn drop(&mut self) {
         let mut state = self.shared.state();
@@ -149,6 +156,9 @@ impl Drop for Appender {
         let ended = state.ended;
         state.given_up = true;
         drop(state);
+        if !ended {
+            eprintln!("herd: the disk takes nothing: the journal's last lines are lost");
+        }
         // A thread that the disk holds cannot be waited for; the process takes it along.
         if let Some(thread) = self.thread.take().filter(|_| ended) {
             let _ = thread.join();
@@ -164,38 +174,35 @@ struct Writer {
     waker: Arc<OsWaker>,
 }
 
-/// What the thread has to do next.
-struct Next {
-    bytes: Vec<u8>,
-    reopen: Option<usize>,
-}
-
 impl Writer {
     fn run(mut self) {
-        let mut spare = Vec::new();
-        while let Some(next) = self.next(spare) {
-            let (old, new) = next.bytes.split_at(next.reopen.unwrap_or(next.bytes.len()));
-            self.write(old);
-            if next.reopen.is_some() {
+        // What is to be written; and, of that, what belongs into the file that is open.
+        let mut bytes = Vec::new();
+        while let Some(reopen) = self.next(&mut bytes) {
+            let mut written = 0;
+            if let Some(old) = reopen {
+                // What this file does not take goes to the next.
+                written = self.write(&bytes[..old], false);
                 self.reopen();
             }
-            self.write(new);
-            spare = next.bytes;
+            written += self.write(&bytes[written..], true);
+            bytes.drain(..written);
+            bytes.shrink_to(APPENDER_BUFFER_MAX / 4);
         }
         self.shared.state().ended = true;
         self.shared.changed.notify_all();
     }
 
-    /// Waits for something to do; `None` at the end. `spare` is kept for what comes.
-    fn next(&self, mut spare: Vec<u8>) -> Option<Next> {
-        spare.clear();
-        spare.shrink_to(APPENDER_BUFFER_MAX / 4);
+    /// Waits for something to do, and adds it to what is left to write; `None` at the end. If the file
+    /// is to be opened anew, how many of the bytes come before that.
+    fn next(&self, bytes: &mut Vec<u8>) -> Option<Option<usize>> {
         let mut state = self.shared.state();
-        if state.waiting.is_empty() && state.reopen.is_none() && !state.closing {
+        let is_idle = |state: &State| state.waiting.is_empty() && state.reopen.is_none();
+        if is_idle(&state) && bytes.is_empty() && !state.closing {
             // Whoever has just written is likely to write again.
             state = self.shared.wait(state, LOOK_EVERY);
         }
-        while state.waiting.is_empty() && state.reopen.is_none() {
+        while is_idle(&state) && bytes.is_empty() {
             if state.closing {
                 return None;
             }
@@ -203,28 +210,32 @@ impl Writer {
             let waited = self.shared.changed.wait(state);
             state = waited.unwrap_or_else(PoisonError::into_inner);
         }
-        Some(Next {
-            bytes: std::mem::replace(&mut state.waiting, spare),
-            reopen: state.reopen.take(),
-        })
+        if state.given_up {
+            return None;
+        }
+        let old = state.reopen.take().map(|old| old + bytes.len());
+        bytes.append(&mut state.waiting);
+        Some(old)
     }
 
-    /// Writes all of it. While the disk is full or a pipe's reader is slow it tries again and again;
-    /// until somebody wants the file opened anew, or the server ends.
-    fn write(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let written = self.file.write(bytes);
+    /// Writes all of it; while the disk is full or a pipe's reader is slow, `patient`ly tries again and
+    /// again, until somebody wants the file opened anew or the server ends. How much was written.
+    fn write(&mut self, bytes: &[u8], patient: bool) -> usize {
+        let mut count = 0;
+        while count < bytes.len() {
+            let written = self.file.write(&bytes[count..]);
             let mut state = self.shared.state();
             match written {
-                Ok(count) if count > 0 => {
-                    bytes = &bytes[count..];
+                Ok(taken) if taken > 0 => {
+                    count += taken;
                     state.progress += 1;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                _ if state.given_up || state.reopen.is_some() => return,
+                _ if !patient || state.given_up || state.reopen.is_some() => break,
                 _ => drop(self.shared.wait(state, LOOK_EVERY)),
             }
         }
+        count
     }
 
     fn reopen(&mut self) {

@@ -20,7 +20,7 @@ const PIECES_MAX: usize = 8;
 
 /// The disk is waited for after so many bytes: a piece that is taken is progress of the disk, not of
 /// the system's memory, and the last sync is a short one.
-const SYNC_EVERY: u64 = 32 * 1024 * 1024;
+const SYNC_EVERY: u64 = 4 * 1024 * 1024;
 
 /// At its end, a server waits so long for the thread to take an unfinished snapshot away.
 const ABANDON_DEADLINE: Duration = Duration::from_secs(1);

@@ -405,9 +405,9 @@ impl Host for OsWorld {
         mix(self.random)
     }
 
-    fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn append_journal(&mut self, bytes: &[u8], last: bool) -> io::Result<usize> {
         let journal = self.journal.as_ref();
-        Ok(journal.map_or(bytes.len(), |journal| journal.append(bytes)))
+        Ok(journal.map_or(bytes.len(), |journal| journal.append(bytes, last)))
     }
 
     fn journal_size(&mut self) -> u64 {

@@ -234,7 +234,7 @@ impl Host for ReplayWorld {
             .unwrap_or_default()
     }
 
-    fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn append_journal(&mut self, bytes: &[u8], _: bool) -> io::Result<usize> {
         self.ask_result(Question::digest(Kind::AppendJournal, bytes), |from| {
             let count = usize::try_from(from.number()?).ok()?;
             (count <= bytes.len()).then_some(count)

@@ -153,7 +153,7 @@ impl Host for SimWorld {
         self.net.borrow_mut().random()
     }
 
-    fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn append_journal(&mut self, bytes: &[u8], _: bool) -> io::Result<usize> {
         let mut net = self.net.borrow_mut();
         net.trace.add("journal", &[self.node as u64], bytes);
         Ok(bytes.len())

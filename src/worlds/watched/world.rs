@@ -333,8 +333,8 @@ impl<W: Host> Host for Watched<W> {
         random
     }
 
-    fn append_journal(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let answer = self.inner.append_journal(bytes);
+    fn append_journal(&mut self, bytes: &[u8], last: bool) -> io::Result<usize> {
+        let answer = self.inner.append_journal(bytes, last);
         self.record(Question::digest(Kind::AppendJournal, bytes), |out| {
             out.result(&answer, |out, &count| out.number(count as u64));
         });
