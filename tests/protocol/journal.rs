@@ -1,6 +1,7 @@
 //! What a server writes to its journal, where, and what it does when it cannot.
 
 use std::fs;
+use std::io::Read;
 use std::time::Duration;
 
 use crate::common::{Herd, PATIENCE, Plan, UCLA, iamat, now, wait_until};
@@ -210,4 +211,45 @@ fn a_journal_nobody_reads_does_not_stop_the_service() {
         assert_eq!(client.ask(&line), format!("? {line}"), "line {n}");
     }
     drop(held);
+}
+
+/// A reader that was away for a while gets all of it: what waited when the journal was opened anew, and
+/// what waited when the server ended.
+#[test]
+fn a_slow_reader_misses_nothing_by_a_hangup_or_an_end() {
+    const LINES: usize = 9_000;
+    let directory = crate::common::TempDir::new();
+    let pipe = directory.path().join("pipe");
+    crate::common::fifo(&pipe);
+    let mut options = fs::OpenOptions::new();
+    let held = options.read(true).write(true).open(&pipe);
+    let mut reader = held.expect("the pipe");
+    let path = pipe.to_str().expect("a path that is text");
+    let mut herd = Plan::only("Clark").args(&["--log", path]).start();
+    let mut client = herd.client("Clark");
+    for n in 0..LINES {
+        client.ask(format!("IAMAT id{n} +34-118 1\n"));
+        if n == LINES / 2 {
+            herd.signal("Clark", Signal::HUP);
+        }
+    }
+    herd.signal("Clark", Signal::TERM);
+    let reading = std::thread::spawn(move || {
+        let (mut text, mut bytes) = (Vec::new(), [0; 65_536]);
+        while !text.ends_with(b"stopping on signal 15\n") {
+            let count = reader.read(&mut bytes).expect("it writes");
+            text.extend_from_slice(&bytes[..count]);
+            // Slower than it is written, and never still for long.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        String::from_utf8(text).expect("plain text")
+    });
+    assert!(herd.wait_exit("Clark", Duration::from_secs(30)).success());
+    let text = reading.join().expect("the end of the journal");
+    let lines = text.lines().filter(|line| line.contains(" < IAMAT id"));
+    let ids = lines.map(|line| line.split(' ').nth(5).expect("an id"));
+    let wanted: Vec<_> = (0..LINES).map(|n| format!("id{n}")).collect();
+    assert_eq!(ids.collect::<Vec<_>>(), wanted);
+    let whole = |line: &str| line.as_bytes().get(26) == Some(&b'Z');
+    assert!(text.lines().all(whole), "a torn line");
 }
