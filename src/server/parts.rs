@@ -258,9 +258,11 @@ impl<H: Host> Parts<H> {
     /// Behind the flush: what else a turn brings with it.
     pub fn before_poll(&mut self, floor: &mut Floor<H>) {
         let Shared { work, config, .. } = &mut *floor.shared;
-        let portions = config.portions;
-        for token in work.next_turn(portions.work_a_turn, portions.visits_a_turn) {
-            floor.event_loop.call_soon(Callback::Again(token));
+        let portions = &config.portions;
+        if work.is_touched(portions.work_a_turn) {
+            for token in work.next_turn(portions.work_a_turn, portions.visits_a_turn) {
+                floor.event_loop.call_soon(Callback::Again(token));
+            }
         }
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.before_poll(floor);

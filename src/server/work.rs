@@ -32,17 +32,26 @@ impl Work {
     }
 
     /// True while this turn has something left.
+    #[inline]
     pub fn is_left(&self) -> bool {
         self.left > 0
     }
 
     /// True if one that has not queued may begin costly work: there is something left, and none waits
     /// before it.
+    #[inline]
     pub fn is_free(&self) -> bool {
         self.is_left() && self.waiting() == 0
     }
 
+    /// True if something of this many units was spent, or somebody waits.
+    #[inline]
+    pub fn is_touched(&self, units: usize) -> bool {
+        self.left != units as isize || self.waiting() > 0
+    }
+
     /// So much was done.
+    #[inline]
     pub fn spend(&mut self, units: usize) {
         self.left = self.left.saturating_sub_unsigned(units);
     }
@@ -68,6 +77,7 @@ impl Work {
     }
 
     /// How many wait.
+    #[inline]
     pub fn waiting(&self) -> usize {
         self.queue.len() + self.called + self.put_back.len()
     }

@@ -6,6 +6,7 @@ use super::inbound::{Inbound, Progress, Role, Then};
 use crate::herd::{At, Command, Heard, Question, Report, Taken};
 use crate::net::{Host, Next, next_line};
 use crate::places;
+use crate::portions::Portions;
 use crate::server::callback::Loop;
 use crate::server::desk::Shared;
 use crate::server::intent::{Inquiry, Intent, Waiter};
@@ -22,8 +23,8 @@ pub struct Conversation<'a, H: Host> {
     pub shared: &'a mut Shared,
     /// The loop.
     pub event_loop: &'a mut Loop<H>,
-    /// Costly work may begin.
-    pub may_work: bool,
+    /// It has queued for its share of costly work.
+    pub queued: bool,
     /// What it has cost so far: see [`WORK_A_VISIT`](crate::portions::WORK_A_VISIT).
     pub spent: usize,
     /// A line was refused because the table is full.
@@ -38,22 +39,27 @@ impl<H: Host> Conversation<'_, H> {
         let mut used = 0;
         let start = self.shared.answers.out.len();
         let unsent = self.inbound.unsent();
-        let portions = self.shared.config.portions;
+        let Portions {
+            client_lines,
+            peer_lines,
+            unsent_high,
+            ..
+        } = self.shared.config.portions;
         let mut count = 0;
         let then = loop {
             // Asked for anew at each line: a greeting in this very input changes the role, and a
             // WHATSAT may wait.
             let role = self.inbound.role();
             let limit = match role {
-                Role::Client => portions.client_lines,
-                Role::Neighbour(_) => portions.peer_lines,
+                Role::Client => client_lines,
+                Role::Neighbour(_) => peer_lines,
             };
             let answers = self.shared.answers.out.len() - start;
             let rest = &input[used..];
             if self.shared.config.one_shot && role == Role::Client && answers > 0 {
                 break Then::Close;
             }
-            let full = count >= limit || unsent + answers > portions.unsent_high;
+            let full = count >= limit || unsent + answers > unsent_high;
             if self.inbound.waits() || (!rest.is_empty() && full) {
                 break Then::Later;
             }
@@ -83,7 +89,8 @@ impl<H: Host> Conversation<'_, H> {
     /// has to queue for it.
     fn may_search(&self) -> bool {
         let share = self.spent < self.shared.config.portions.work_a_visit;
-        (self.may_work && share) || self.shared.config.upstream.is_some()
+        let may_work = self.queued || self.shared.work.is_free();
+        (may_work && share) || self.shared.config.upstream.is_some()
     }
 
     #[inline]

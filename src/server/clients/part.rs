@@ -76,19 +76,10 @@ impl Clients {
         queued: bool,
     ) -> io::Result<()> {
         let (token, start) = (inbound.token(), shared.answers.out.len());
-        let may_work = queued || shared.work.is_free();
-        let tls = shared.config.tls;
-        let handshake = tls && event_loop.world.is_handshaking(inbound.stream());
-        if !may_work && (handshake || (tls && inbound.is_new())) {
-            inbound.postpone();
-            shared.answers.touch(token, start);
-            return Ok(());
-        }
-        let read = inbound.read(&mut event_loop.world, scratch);
-        if handshake || (tls && event_loop.world.is_handshaking(inbound.stream())) {
-            shared.work.spend(HANDSHAKE_WORK);
-            event_loop.world.spend(HANDSHAKE_WORK);
-        }
+        let read = match shared.config.tls {
+            false => inbound.read(&mut event_loop.world, scratch),
+            true => read_tls(inbound, scratch, shared, event_loop, queued),
+        };
         if let Some(count) = read? {
             let at_end = inbound.at_end();
             let mut kept = inbound.take_kept();
@@ -96,7 +87,7 @@ impl Clients {
                 inbound,
                 shared,
                 event_loop,
-                may_work,
+                queued,
                 spent: 0,
                 table_was_full: false,
             };
@@ -112,7 +103,9 @@ impl Clients {
                 progress
             };
             let (full, spent) = (conversation.table_was_full, conversation.spent);
-            shared.work.spend(spent);
+            if spent > 0 {
+                shared.work.spend(spent);
+            }
             inbound.promise(shared.answers.out.len() - start);
             inbound.keep(kept, &progress);
             if full {
@@ -260,6 +253,29 @@ impl Clients {
             limit!(PEER_LINES_A_TURN, "lines of a neighbour a turn", "", waits),
         ]
     }
+}
+
+/// Reads once from what may be TLS. A step of its handshake is costly: it waits, unless it has `queued`
+/// or nobody does.
+fn read_tls<H: Host>(
+    inbound: &mut Inbound<H::Stream>,
+    scratch: &mut [u8],
+    shared: &mut Shared,
+    event_loop: &mut Loop<H>,
+    queued: bool,
+) -> io::Result<Option<usize>> {
+    let handshake = event_loop.world.is_handshaking(inbound.stream());
+    let may_work = queued || shared.work.is_free();
+    if !may_work && (handshake || inbound.is_new()) {
+        inbound.postpone();
+        return Ok(None);
+    }
+    let read = inbound.read(&mut event_loop.world, scratch);
+    if handshake || event_loop.world.is_handshaking(inbound.stream()) {
+        shared.work.spend(HANDSHAKE_WORK);
+        event_loop.world.spend(HANDSHAKE_WORK);
+    }
+    read
 }
 
 /// Sees to it that the connection's timer fires no later than its earliest deadline.

@@ -17,7 +17,7 @@ use super::waker::OsWaker;
 use crate::event_loop::Wake;
 
 /// Bytes of journal that wait for the thread; what is more waits with the server.
-pub const APPENDER_BUFFER_MAX: usize = 1 << 20;
+pub const APPENDER_BUFFER_MAX: usize = 2 << 20;
 /// A thread that has something to do looks again after this long; what a kill loses.
 pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The end of the server waits for a disk that has taken nothing for this long at most.

@@ -22,7 +22,7 @@ fn a_full_disk_costs_lines_and_nothing_else() {
         script.tell("fill");
         // More than the journal's buffer holds: some must be dropped.
         let line = format!("{round} {}\n", "w".repeat(8_000));
-        for _ in 0..400 {
+        for _ in 0..600 {
             assert_eq!(client.ask(&line), format!("? {line}"), "round {round}");
         }
         script.tell("free");
