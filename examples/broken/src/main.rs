@@ -24,7 +24,7 @@ struct Patch {
     says: &'static str,
 }
 
-const PATCHES: [Patch; 19] = [
+const PATCHES: [Patch; 22] = [
     Patch {
         name: "1 the dump at link-up",
         file: "src/server/links/link.rs",
@@ -99,6 +99,30 @@ const PATCHES: [Patch; 19] = [
             "protocol",
             "a_neighbour_that_greets_is_dialled_at_once",
         ],
+        says: "",
+    },
+    Patch {
+        name: "25 the budget of a turn",
+        file: "src/server/clients/conversation.rs",
+        from: "(may_work && share) || self",
+        to: "may_work || share || self",
+        test: &["--test", "simulator", "a_turn_and_a_visit_spend_so_much"],
+        says: "",
+    },
+    Patch {
+        name: "26 the order of what is owed",
+        file: "src/server/links/link.rs",
+        from: "(!self.backlog.is_empty()).then_some(0)",
+        to: "None",
+        test: &["--test", "simulator", "what_a_slow_link_owes"],
+        says: "",
+    },
+    Patch {
+        name: "29 a look before a deadline",
+        file: "src/server/clients/part.rs",
+        from: "inbound.note(Readiness::READABLE | Readiness::WRITABLE);",
+        to: "inbound.note(Readiness::WRITABLE);",
+        test: &["--test", "simulator", "what_came_during_a_stop"],
         says: "",
     },
     Patch {

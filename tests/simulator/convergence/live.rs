@@ -24,7 +24,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 const ASKERS: usize = 10;
 const DEPTH: usize = 10;
 /// One storm in so many has them.
-const ASKED: u64 = 8;
+const ASKED: u64 = 64;
 
 /// How much is done at once in this storm: mostly as always, or so little that what happens rarely
 /// happens all the time.
