@@ -291,6 +291,9 @@ impl<H: Host> Parts<H> {
     /// Stopping took too long: nobody is left without an answer, nor with a connection. Only the last
     /// snapshot may take longer; when to look again, if it does.
     pub fn give_up(&mut self, floor: &mut Floor<H>) -> Option<Duration> {
+        // Whatever this turn has spent.
+        let units = floor.shared.config.portions.work_a_turn;
+        drop(floor.shared.work.next_turn(units, 0));
         if let Some(questions) = &mut self.questions {
             questions.fail_all(floor);
         }

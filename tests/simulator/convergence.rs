@@ -209,8 +209,7 @@ impl Run {
             self.sim
                 .run_until(now + Duration::from_secs(5))
                 .expect("runs");
-            // Agreement may be a coincidence while something is under way; two looks are enough to
-            // save time on the usual run, and a divergence is judged at the end only.
+            // Agreement may be a coincidence while something is under way; judged at the end only.
             if self.agree() && self.sim.net().next_arrival().is_none() {
                 return true;
             }
@@ -240,7 +239,7 @@ impl Run {
                 *entry = time.max(*entry);
             }
         }
-        let wanted: Vec<_> = newest
+        let mut wanted: Vec<_> = newest
             .iter()
             .map(|(client, time)| {
                 (
@@ -260,7 +259,6 @@ impl Run {
             .filter(|(id, _)| id.starts_with("client"))
             .collect();
         found.sort();
-        let mut wanted = wanted;
         wanted.sort();
         found == wanted
     }

@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::inbound::{Inbound, Progress, Role, Then};
+use super::inbound::{Inbound, Role};
+use super::progress::{Progress, Then};
 use crate::herd::{At, Command, Heard, Question, Report, Taken};
 use crate::net::{Host, Next, next_line};
 use crate::places;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::deadlines::{
     CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, Deadlines, LINGER_DEADLINE, LINGER_MAX,
 };
+use super::progress::{Again, Progress, Then};
 use crate::event_loop::{Handle, Readiness, Token};
 use crate::net::{Buffer, Network, Next, Read, Transport, next_line};
 use crate::portions::Portions;
@@ -41,36 +42,6 @@ enum Phase {
     Closing,
     /// Our end was sent; what still comes is thrown away.
     Lingering,
-}
-
-/// How far a turn got with a connection's input.
-pub struct Progress {
-    /// Bytes of input that are done with.
-    pub used: usize,
-    /// What is next.
-    pub then: Then,
-}
-
-/// What is next for a connection's input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
-    /// More bytes are needed.
-    Read,
-    /// There may be more lines, for the next turn.
-    Later,
-    /// The next line is costly, and waits for its share of a turn.
-    Queue,
-    /// No more commands are taken.
-    Close,
-}
-
-/// How a connection goes on without a new event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// In the next turn.
-    Soon,
-    /// What it wants is costly: as the turns have something left for it.
-    Queued,
 }
 
 /// An accepted connection.
@@ -303,6 +274,7 @@ impl<S> Inbound<S> {
             self.phase = Phase::Closing;
             self.partial = Buffer::default();
             self.backlogged = false;
+            self.costly = false;
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::conversation::{Conversation, TOO_LONG_ECHO, about};
 use super::deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
-use super::inbound::{Again, Inbound};
+use super::inbound::Inbound;
+use super::progress::Again;
 use crate::config::Config;
 use crate::event_loop::{Readiness, Token};
 use crate::herd::ID_MAX;

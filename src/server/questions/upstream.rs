@@ -68,9 +68,9 @@ impl<S, T: TlsEngine> Upstream<S, T> {
         self.again = false;
     }
 
-    /// True if there may be more to read.
+    /// True if there may be more to read, of a connection that is made.
     pub fn may_read(&self) -> bool {
-        self.transport.may_read()
+        self.tls.is_some() && self.transport.may_read()
     }
 
     /// True if there may be more to read, and no callback for that is queued: then the caller queues
