@@ -5,7 +5,8 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, ExitStatus};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -190,9 +191,20 @@ impl Herd {
         client
     }
 
-    /// What a server has journalled so far.
+    /// What a server has journalled so far. A thread of its own writes it, 20 ms later: so what is there
+    /// once nothing has come for longer than that, or after a second of a journal that never rests.
     pub fn journal(&self, name: &str) -> String {
-        read_text(&self.directory().join(format!("{name}.log")))
+        let path = self.directory().join(format!("{name}.log"));
+        let begun = Instant::now();
+        let mut text = read_text(&path);
+        loop {
+            thread::sleep(Duration::from_millis(50));
+            let now = read_text(&path);
+            if now.len() == text.len() || begun.elapsed() > Duration::from_secs(1) {
+                return now;
+            }
+            text = now;
+        }
     }
 
     /// A server's process.
