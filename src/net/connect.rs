@@ -37,6 +37,12 @@ impl Backoff {
             .min(BACKOFF_MAX)
     }
 
+    /// The other side was there: forgets so many failures that the next wait is `most` at most.
+    pub fn cap(&mut self, most: Duration) {
+        let times = most.as_millis() / BACKOFF_FIRST.as_millis();
+        self.failures = self.failures.min(times.max(1).ilog2());
+    }
+
     /// Forgets the failures.
     pub fn reset(&mut self) {
         self.failures = 0;
@@ -56,6 +62,8 @@ mod tests {
         assert_eq!(ceilings[39], BACKOFF_MAX);
         assert_eq!(backoff.ceiling(), BACKOFF_MAX);
         assert_eq!(backoff.next(0), Duration::ZERO);
+        backoff.cap(GREETED_FLOOR);
+        assert_eq!(backoff.next(u64::MAX), BACKOFF_FIRST * 8);
         backoff.reset();
         assert_eq!(backoff.next(u64::MAX), BACKOFF_FIRST);
     }

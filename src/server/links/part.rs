@@ -382,8 +382,10 @@ impl Links {
             }
             State::Up(_) => {
                 shared.news.unsubscribe();
-                if floor.event_loop.time() >= slot.up_since + BACKOFF_FORGIVEN {
-                    slot.backoff.reset();
+                match floor.event_loop.time() >= slot.up_since + BACKOFF_FORGIVEN {
+                    true => slot.backoff.reset(),
+                    // It lives: whatever befell the link, a long wait would help nobody.
+                    false => slot.backoff.cap(GREETED_FLOOR),
                 }
             }
             State::Waiting(_) => {}
