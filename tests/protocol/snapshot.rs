@@ -211,6 +211,7 @@ fn a_snapshot_that_a_second_signal_cuts_short_is_taken_away() {
     });
     assert!(std::net::TcpStream::connect(address).is_err(), "it stops");
     herd.signal("Clark", Signal::TERM);
+    said(&herd, "a second signal cut it short");
     // The disk moves again, for the thread that hangs there.
     std::thread::spawn(move || std::io::copy(&mut disk, &mut std::io::sink()));
     ends_without_its_snapshot(&mut herd, "a second signal cut it short");
