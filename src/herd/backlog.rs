@@ -6,8 +6,7 @@ use std::ops::Range;
 /// Positions of the table that a link has yet to send, in the order in which they came up: first those
 /// of the dump at link-up, then those whose lines could not be sent. A position is owed once however
 /// often it changes, and is sent with whatever stands there when its turn comes; so each waits for one
-/// round over what is owed, at most. Bounded by the table: nine bytes a record
-/// at most.
+/// round over what is owed, at most. Bounded by the table: nine bytes a record at most.
 #[derive(Debug, Default)]
 pub struct Backlog {
     dump: Range<u32>,

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use lab::herd::Herd;
 use lab::servers::{Lab, Start};
-use lab::talk::{Client, Feeder, iamat, record_id, records};
+use lab::talk::{Client, Feeder, record_id, records};
 
-use crate::{Outcome, beside, holds, report};
+use crate::{Outcome, beside, holds, report, steady};
 
 const ASKERS: usize = 1_000;
 /// Threads that speak for them.
@@ -25,7 +25,7 @@ const THREADS: usize = 4;
 const DEPTH: usize = 20;
 const RECORDS: u32 = 100_000;
 /// Updates a second at the neighbour, a few each millisecond.
-const UPDATES: u32 = 3_000;
+const UPDATES: f64 = 3_000.0;
 /// The well-behaved client waits so long in the median, and never longer than this.
 const MEDIAN: Duration = Duration::from_millis(15);
 const WORST: Duration = Duration::from_millis(100);
@@ -53,7 +53,9 @@ pub fn asking(lab: &Lab, length: Duration) -> Outcome {
         }
         // Nothing is measured before each of them was answered.
         served.wait();
-        scope.spawn(|| update(jaquez.addr, &stop));
+        let phone = |number: u64| format!("phone{}", number % 1000);
+        let (address, end) = (jaquez.addr, &stop);
+        scope.spawn(move || steady::report(address, UPDATES, end, phone));
         let measured = beside(clark.addr, || {
             let (begun, before) = (Instant::now(), answers.load(Ordering::Relaxed));
             thread::sleep(length / 4);
@@ -136,27 +138,4 @@ fn ask_much(address: SocketAddr, served: &Barrier, stop: &AtomicBool, answers: &
             served.wait();
         }
     }
-}
-
-/// Reports of a thousand phones, as many a second as [`UPDATES`].
-fn update(address: SocketAddr, stop: &AtomicBool) {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    let mut answers = stream.try_clone().expect("a descriptor");
-    thread::scope(|scope| {
-        scope.spawn(move || while let Ok(1..) = answers.read(&mut [0; 65_536]) {});
-        let begun = Instant::now();
-        let mut said = 0;
-        while !stop.load(Ordering::Relaxed) {
-            let due = (begun.elapsed().as_secs_f64() * f64::from(UPDATES)) as u32;
-            let lines: String = (said..due)
-                .map(|n| iamat(&format!("phone{}", n % 1000)))
-                .collect();
-            said = due;
-            if stream.write_all(lines.as_bytes()).is_err() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        let _ = stream.shutdown(std::net::Shutdown::Both);
-    });
 }

@@ -13,6 +13,7 @@ mod good;
 mod rude;
 mod server;
 mod slow;
+mod steady;
 
 use std::error::Error;
 use std::io::{ErrorKind, Write};

@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 
 use lab::herd::Herd;
 use lab::servers::{Lab, Start};
-use lab::talk::{Client, iamat};
+use lab::talk::Client;
 
-use crate::{Outcome, holds};
+use crate::{Outcome, holds, steady};
 
 /// Bytes a second that the link carries.
 const SPEED: usize = 300_000;
@@ -40,7 +40,13 @@ pub fn slow(lab: &Lab, length: Duration) -> Outcome {
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| squeeze(&proxy, jaquez.addr, &stop));
-        scope.spawn(|| report_all_the_time(clark.addr, &stop));
+        let mut dice = 1_u64;
+        let phone = move |_| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            format!("phone{:06}", (dice >> 33) % PHONES)
+        };
+        let (address, end) = (clark.addr, &stop);
+        scope.spawn(move || steady::report(address, UPDATES, end, phone));
         let outcome = watch(clark.addr, jaquez.addr, length);
         stop.store(true, Ordering::Relaxed);
         // Whoever waits at the proxy goes on, and ends.
@@ -100,28 +106,4 @@ fn squeeze(proxy: &TcpListener, to: SocketAddr, stop: &AtomicBool) {
             thread::sleep(due.saturating_sub(begun.elapsed()));
         }
     }
-}
-
-fn report_all_the_time(address: SocketAddr, stop: &AtomicBool) {
-    let mut stream = TcpStream::connect(address).expect("it listens");
-    let mut answers = stream.try_clone().expect("a descriptor");
-    thread::scope(|scope| {
-        scope.spawn(move || while let Ok(1..) = answers.read(&mut [0; 65_536]) {});
-        let begun = Instant::now();
-        let (mut said, mut dice) = (0_u64, 1_u64);
-        while !stop.load(Ordering::Relaxed) {
-            let due = (begun.elapsed().as_secs_f64() * UPDATES) as u64;
-            let mut lines = String::new();
-            for _ in said..due {
-                dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                lines += &iamat(&format!("phone{:06}", (dice >> 33) % PHONES));
-            }
-            said = due;
-            if stream.write_all(lines.as_bytes()).is_err() {
-                break;
-            }
-            thread::sleep(Duration::from_millis(1));
-        }
-        let _ = stream.shutdown(std::net::Shutdown::Both);
-    });
 }
