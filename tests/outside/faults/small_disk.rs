@@ -30,7 +30,8 @@ fn a_full_disk_costs_lines_and_nothing_else() {
         // What waits is larger than the disk: each write takes what fits, and then it is emptied.
         wait_until(Duration::from_secs(20), "the drops are counted", || {
             client.ask("on\n");
-            shown = script.tell("show");
+            // The end of the disk may cut a line in two.
+            shown.push_str(&script.tell("show").replace('|', ""));
             shown.contains("lines were dropped")
         });
         wait_until(Duration::from_secs(20), "the journal goes on", || {

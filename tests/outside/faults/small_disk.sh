@@ -17,9 +17,11 @@ while read -r command rest; do
     fill) cat /dev/zero > disk/ballast 2> /dev/null || true ;;
     # The journal is open for appending: emptied, it goes on from its beginning.
     free) rm -f disk/ballast && : > disk/Clark.log ;;
-    # Shown and then emptied, while the server stands still: what it wrote in between would be lost.
+    # Shown and then emptied, while the server stands still: what it wrote in between would be lost. A
+    # thread that is in the middle of a write finishes that before it stops.
     show)
       kill -STOP $server
+      while grep --silent --invert-match ') T ' /proc/$server/task/*/stat; do :; done
       grep --text --invert-match wwww disk/Clark.log | tr '\n' '|' || true
       : > disk/Clark.log
       kill -CONT $server
