@@ -1,53 +1,48 @@
 //! From the task to who does it, and from how that went to the exit status.
 
+use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
 use super::all::all;
 use super::look::replay;
-use super::options::parse;
+use super::parse::parse;
 use super::ps::ps;
 use super::run::run;
-use super::say::say;
+use super::say::{print, say};
 use super::task::Task;
+use super::words::{os, text};
 
 /// The command line was wrong.
 const WRONG_USE: u8 = 2;
 
 /// Does what the command line asks for, and says how it went.
-pub fn main(arguments: &[String]) -> ExitCode {
-    match parse(arguments) {
-        Err(problem) => fail(WRONG_USE, &problem),
-        Ok(Task::Print(text)) => {
-            say(&mut io::stdout(), &text);
-            ExitCode::SUCCESS
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<String> = arguments.map(|word| text(&word)).collect();
+    let (wrong, outcome) = match parse(&arguments) {
+        Err(problem) => (WRONG_USE, Err(problem)),
+        Ok(Task::Print(text)) => (1, print(&text).map(|()| true)),
+        Ok(Task::All {
+            roster,
+            pass_on,
+            restart,
+        }) => (1, all(&roster, &pass_on, restart)),
+        Ok(Task::Ps { address, json }) => {
+            let printed = ps(address, json).and_then(|text| print(&text));
+            (1, printed.map(|()| true))
         }
-        Ok(Task::All { roster, pass_on }) => match all(&roster, &pass_on) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(problem) => fail(1, &problem),
-        },
-        Ok(Task::Ps { address, json }) => match ps(address, json) {
-            Ok(text) => {
-                say(&mut io::stdout(), &text);
-                ExitCode::SUCCESS
-            }
-            Err(problem) => fail(1, &problem),
-        },
-        Ok(Task::Replay { path, look }) => match replay(&path, &look) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(problem) => fail(WRONG_USE, &problem),
-        },
-        Ok(Task::One(one)) => match run(&one) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(problem) => fail(1, &problem),
-        },
+        Ok(Task::Replay { path, look }) => (WRONG_USE, replay(&path, &look)),
+        Ok(Task::One(one)) => (1, run(&one)),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(problem) => {
+            // As the words were that it quotes.
+            let problem = os(&problem);
+            let text = format!("herd: {}\n", problem.to_string_lossy());
+            say(&mut io::stderr(), &text);
+            ExitCode::from(wrong)
+        }
     }
-}
-
-fn fail(status: u8, problem: &str) -> ExitCode {
-    say(&mut io::stderr(), &format!("herd: {problem}\n"));
-    ExitCode::from(status)
 }

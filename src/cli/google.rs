@@ -7,6 +7,8 @@ use herd::config::Upstream;
 use herd::net::{TlsClientConfig, read_regular};
 use herd::places::{Api, Endpoint, FieldMask, Key};
 
+use super::options::path;
+
 /// Where the key is looked for without `--key-file`. Never on the command line: everybody can read
 /// that.
 const KEY_VARIABLE: &str = "GOOGLE_PLACES_API_KEY";
@@ -68,18 +70,18 @@ pub fn tls(matches: &Matches, wanted: bool) -> Result<Option<TlsClientConfig>, S
     if !wanted {
         return Ok(None);
     }
-    let Some(path) = matches.opt_str("ca-file") else {
+    let Some(path) = path(matches, "ca-file") else {
         return TlsClientConfig::new(None).map(Some);
     };
-    let say = |why: &dyn std::fmt::Display| format!("--ca-file {path}: {why}");
-    let pem = read_regular(path.as_ref()).map_err(|error| say(&error))?;
+    let say = |why: &dyn std::fmt::Display| format!("--ca-file {}: {why}", path.display());
+    let pem = read_regular(&path).map_err(|error| say(&error))?;
     TlsClientConfig::new(Some(&pem))
         .map(Some)
         .map_err(|why| say(&why))
 }
 
 fn key(matches: &Matches) -> Result<Option<Key>, String> {
-    let Some(path) = matches.opt_str("key-file") else {
+    let Some(path) = path(matches, "key-file") else {
         let Some(text) = std::env::var_os(KEY_VARIABLE).filter(|text| !text.is_empty()) else {
             return Ok(None);
         };
@@ -88,7 +90,7 @@ fn key(matches: &Matches) -> Result<Option<Key>, String> {
             .map(Some)
             .map_err(|why| format!("{KEY_VARIABLE}: {why}"));
     };
-    let say = |why: &dyn std::fmt::Display| format!("--key-file {path}: {why}");
+    let say = |why: &dyn std::fmt::Display| format!("--key-file {}: {why}", path.display());
     let mode = std::fs::metadata(&path)
         .map_err(|error| say(&error))?
         .permissions()
@@ -96,7 +98,7 @@ fn key(matches: &Matches) -> Result<Option<Key>, String> {
     if mode & 0o077 != 0 {
         return Err(say(&"others can read it; expected a file with mode 600"));
     }
-    let text = read_regular(path.as_ref()).map_err(|error| say(&error))?;
+    let text = read_regular(&path).map_err(|error| say(&error))?;
     Key::parse(text.trim_ascii())
         .map(Some)
         .map_err(|why| say(&why))

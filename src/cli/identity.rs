@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use getopts::Matches;
 use herd::net::{IdentityFiles, PeerFiles};
 
+use super::words::os;
+
 /// A file that an option names; `{name}` in it stands for the server's name.
 pub fn file(matches: &Matches, option: &str, name: &str) -> Option<PathBuf> {
     let text = matches.opt_str(option)?;
-    Some(PathBuf::from(text.replace("{name}", name)))
+    Some(PathBuf::from(os(&text.replace("{name}", name))))
 }
 
 /// The files of a server's certificates and keys.

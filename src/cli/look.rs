@@ -1,13 +1,13 @@
 //! Runs a server with somebody looking, and replays what was recorded.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use herd::config::Config;
 use herd::event_loop::EventLoop;
-use herd::net::Host;
+use herd::net::{Host, private_file};
 use herd::probe::{
     Console, Driver, Inspection, Outcome, Probed, Recording, Session, Trace, Tracer, header,
     outcome,
@@ -174,9 +174,8 @@ fn trace(look: &Look) -> Result<Option<Box<dyn Write>>, String> {
 }
 
 fn late(option: &str, path: &Path) -> Result<Box<dyn Write>, String> {
-    let file = OpenOptions::new()
+    let file = private_file()
         .write(true)
-        .create(true)
         .truncate(false)
         .open(path)
         .map_err(|error| format!("{option} {}: {error}", path.display()))?;

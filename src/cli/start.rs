@@ -1,8 +1,9 @@
 //! How a server comes up: its world, its listener, what it says at start.
 
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io;
 
-use herd::net::{Host, Trust, bears_name};
+use herd::net::{Host, Input, Trust, bears_name};
 use herd::server::{Loop, Node, SIGHUP, SIGINT, SIGTERM};
 use herd::worlds::os::{OsWorld, remove_unfinished};
 
@@ -15,6 +16,8 @@ use super::task::One;
 /// In words: what could not be opened.
 pub fn world(one: &One) -> Result<OsWorld, String> {
     let name = one.config.name();
+    // Whoever has a parent ends with it; and nohup means to stay.
+    let ends_with_terminal = !one.until_stdin_ends && has_terminal() && !is_ignored(SIGHUP);
     let watching = || -> io::Result<OsWorld> {
         let mut world = OsWorld::new()?;
         for signal in [SIGHUP, SIGINT, SIGTERM] {
@@ -22,6 +25,9 @@ pub fn world(one: &One) -> Result<OsWorld, String> {
             if signal != SIGINT || !one.look.step {
                 world.watch_signal(signal)?;
             }
+        }
+        if ends_with_terminal {
+            world.hear_instead(SIGHUP, SIGTERM, || !has_terminal());
         }
         Ok(world)
     };
@@ -43,6 +49,19 @@ pub fn world(one: &One) -> Result<OsWorld, String> {
         world.use_snapshots(path);
     }
     Ok(world)
+}
+
+/// True if this process belongs to a terminal that is there.
+fn has_terminal() -> bool {
+    File::open("/dev/tty").is_ok()
+}
+
+/// True if whoever started us wants this signal ignored. proc_pid_status(5).
+fn is_ignored(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// The end of a server: false if it was cut short, or if something of it is lost.
@@ -116,8 +135,7 @@ fn mistakes(one: &One) -> Vec<String> {
 /// into the signal to stop, which comes out of the poll like any other.
 fn stop_when_stdin_ends() -> Result<(), String> {
     let wait = || {
-        let mut bytes = [0; 256];
-        while matches!(io::stdin().read(&mut bytes), Ok(count) if count > 0) {}
+        let _ = io::copy(&mut Input::new(), &mut io::sink());
         // It cannot fail for a signal that exists.
         let _ = signal_hook::low_level::raise(SIGTERM);
     };

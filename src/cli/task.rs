@@ -1,5 +1,6 @@
 //! What the command line asks for, as data.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -18,7 +19,9 @@ pub enum Task {
         /// The herd.
         roster: Roster,
         /// Options that each child gets as well, by its place in the herd.
-        pass_on: Vec<Vec<String>>,
+        pass_on: Vec<Vec<OsString>>,
+        /// Start a server that has ended again.
+        restart: bool,
     },
     /// Print what a running server looks like.
     Ps {

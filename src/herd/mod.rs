@@ -4,6 +4,7 @@
 mod backlog;
 mod flood;
 mod geo;
+mod keys;
 mod roster;
 mod snapshot;
 mod store;

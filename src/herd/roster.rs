@@ -1,9 +1,12 @@
 //! The herd file: who the servers are, where, and who is linked with whom. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::SocketAddr;
 
 use serde_json::{Map, Value};
+
+use super::keys::repeated_key;
 
 /// The herd of the course: five servers, six links, ports 10000 to 10004.
 const STANDARD: &str = r#"{
@@ -78,11 +81,14 @@ impl Roster {
     /// Reads a herd file.
     ///
     /// # Errors
-    /// Not JSON, an unknown key or name, a link of a server with itself, a link twice, an address
-    /// twice, an address that is none: with the place.
+    /// Not JSON, an unknown key or name, a key twice, names that differ in case alone, a link of a server
+    /// with itself, a link twice, an address twice, an address that is none: with the place.
     pub fn parse(text: &str) -> Result<Roster, RosterError> {
         let value: Value = serde_json::from_str(text)
             .map_err(|error| wrong("", format!("expected JSON: {error}")))?;
+        if let Some(place) = repeated_key(text) {
+            return Err(wrong(place, "this key stands there twice"));
+        }
         let file = object(&value, "the top")?;
         if let Some(key) = file
             .keys()
@@ -97,10 +103,14 @@ impl Roster {
             servers: servers(file)?,
             links: Vec::new(),
         };
+        let mut linked = BTreeSet::new();
         for (number, link) in list(file, "links", true)?.iter().enumerate() {
             let place = format!("links[{number}]");
-            let link = roster.link(link, &place)?;
-            roster.links.push(link);
+            let (a, b) = roster.link(link, &place)?;
+            if !linked.insert((a.min(b), a.max(b))) {
+                return Err(wrong(place, format!("{link} stands there twice")));
+            }
+            roster.links.push((a, b));
         }
         for (number, name) in list(file, "course", false)?.iter().enumerate() {
             let place = format!("course[{number}]");
@@ -112,7 +122,8 @@ impl Roster {
 
     /// Where a server stands in [`Roster::servers`].
     pub fn index_of(&self, name: &str) -> Option<usize> {
-        self.servers.iter().position(|server| server.name == name)
+        let by_name = |server: &Server| server.name.as_str().cmp(name);
+        self.servers.binary_search_by(by_name).ok()
     }
 
     /// The servers that one is linked with, ordered by name.
@@ -162,9 +173,6 @@ impl Roster {
         if a == b {
             return Err(wrong(place, format!("{link} links a server with itself")));
         }
-        if self.links.contains(&(a, b)) || self.links.contains(&(b, a)) {
-            return Err(wrong(place, format!("{link} stands there twice")));
-        }
         Ok((a, b))
     }
 }
@@ -192,27 +200,21 @@ fn servers(file: &Map<String, Value>) -> Result<Vec<Server>, RosterError> {
         .get("servers")
         .ok_or_else(|| wrong("servers", "expected an object of names and addresses"))?;
     let mut servers: Vec<Server> = Vec::new();
+    let (mut places, mut names) = (BTreeMap::new(), BTreeMap::new());
     for (name, address) in object(table, "servers")? {
         let place = format!("servers.{name}");
-        if name.is_empty() || name.bytes().any(|b| !b.is_ascii_graphic() || b == b'/') {
-            return Err(wrong(
-                place,
-                "a name is one word of visible ASCII without a solidus",
-            ));
+        check_name(name).map_err(|problem| wrong(&place, problem))?;
+        if let Some(other) = names.insert(name.to_ascii_lowercase(), name) {
+            // Certificates and folders often do not know one from the other.
+            let problem = format!("it differs from {other} in case alone");
+            return Err(wrong(place, problem));
         }
-        let address = address
-            .as_str()
-            .and_then(|text| text.parse().ok())
-            .ok_or_else(|| {
-                wrong(
-                    &place,
-                    format!("{address} is no address; expected one like \"127.0.0.1:10000\""),
-                )
-            })?;
-        if let Some(other) = servers.iter().find(|other| other.address == address) {
+        let address = check_address(address).map_err(|problem| wrong(&place, problem))?;
+        let canonical = (address.ip().to_canonical(), address.port());
+        if let Some(other) = places.insert(canonical, name) {
             return Err(wrong(
                 place,
-                format!("{address} is {}'s address already", other.name),
+                format!("{address} is {other}'s address already"),
             ));
         }
         servers.push(Server {
@@ -221,9 +223,30 @@ fn servers(file: &Map<String, Value>) -> Result<Vec<Server>, RosterError> {
             course: false,
         });
     }
+    servers.sort_by(|one, other| one.name.cmp(&other.name));
     match servers.is_empty() {
         true => Err(wrong("servers", "expected at least one server")),
         false => Ok(servers),
+    }
+}
+
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() || name.bytes().any(|b| !b.is_ascii_graphic() || b == b'/') {
+        return Err("a name is one word of visible ASCII without a solidus");
+    }
+    match name.starts_with('-') {
+        true => Err("a name that begins with - would be taken for an option"),
+        false => Ok(()),
+    }
+}
+
+fn check_address(value: &Value) -> Result<SocketAddr, String> {
+    let address = value.as_str().and_then(|text| text.parse().ok());
+    let address: SocketAddr = address
+        .ok_or_else(|| format!("{value} is no address; expected one like \"127.0.0.1:10000\""))?;
+    match address.port() {
+        0 => Err(format!("{value}: nobody can dial port 0")),
+        _ => Ok(address),
     }
 }
 
@@ -311,5 +334,60 @@ mod tests {
                 "{text}: found {found:?}, wanted {wanted:?}"
             );
         }
+    }
+
+    #[test]
+    fn what_would_be_lost_or_mistaken_is_refused() {
+        for (text, wanted) in [
+            (
+                r#"{"servers": {"A": "127.0.0.1:1", "B": "[::ffff:127.0.0.1]:1"}, "links": []}"#,
+                "at servers.B: [::ffff:127.0.0.1]:1 is A's address already",
+            ),
+            (
+                r#"{"servers": {"Ada": "127.0.0.1:1", "\u0041da": "127.0.0.1:2"}, "links": []}"#,
+                "at servers.Ada: this key stands there twice",
+            ),
+            (
+                r#"{"servers": {"A": "127.0.0.1:1"}, "links": [], "links": []}"#,
+                "at links: this key stands there twice",
+            ),
+            (
+                r#"{"servers": {"Ada": "127.0.0.1:1", "ADA": "127.0.0.1:2"}, "links": []}"#,
+                "at servers.Ada: it differs from ADA in case alone",
+            ),
+            (
+                r#"{"servers": {"-x": "127.0.0.1:1"}, "links": []}"#,
+                "at servers.-x: a name that begins with -",
+            ),
+            (
+                r#"{"servers": {"A": "127.0.0.1:0"}, "links": []}"#,
+                "at servers.A: \"127.0.0.1:0\": nobody can dial port 0",
+            ),
+        ] {
+            let found = problem(text);
+            assert!(found.starts_with(wanted), "{text}: found {found:?}");
+        }
+    }
+
+    /// A pair at a time, this took minutes.
+    #[test]
+    fn a_mesh_of_a_thousand_is_read_in_a_moment() {
+        let name = |number: usize| format!("s{number:03}");
+        let servers: Map<String, Value> = (0..1000)
+            .map(|number| {
+                (
+                    name(number),
+                    format!("127.0.0.1:{}", 10_000 + number).into(),
+                )
+            })
+            .collect();
+        let links: Vec<[String; 2]> = (0..1000)
+            .flat_map(|a| (0..a).map(move |b| [name(a), name(b)]))
+            .collect();
+        let text = serde_json::json!({"servers": servers, "links": links}).to_string();
+        let begun = std::time::Instant::now();
+        let roster = Roster::parse(&text).expect("a mesh");
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+        assert_eq!(roster.links().len(), 499_500);
     }
 }

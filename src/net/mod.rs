@@ -3,6 +3,7 @@
 mod buffer;
 mod connect;
 mod files;
+mod input;
 mod lines;
 mod listen;
 mod network;
@@ -13,7 +14,8 @@ pub use buffer::Buffer;
 pub use connect::{
     BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE, GREETED_FLOOR,
 };
-pub use files::{check_regular, read_regular};
+pub use files::{check_regular, private_file, read_regular, real_path, rotated};
+pub use input::Input;
 pub use lines::{LINE_MAX, Next, next_line};
 pub use listen::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, accept};
 pub use network::{Host, Network, SNAPSHOT_BYTES_MAX, Trust, out_of_descriptors};

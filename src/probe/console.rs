@@ -5,6 +5,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::inspector::InspectCallback;
 use crate::event_loop::Remote;
+use crate::net::Input;
 
 /// The longest line that is read from standard input; what is longer is cut.
 pub const LINE_MAX: u64 = 8 * 1024;
@@ -78,7 +79,7 @@ pub fn read_lines(remote: Remote<InspectCallback>) -> io::Result<SyncSender<()>>
         let _ = obeyed.try_send(());
     }
     let read = move || {
-        let mut input = io::stdin().lock();
+        let mut input = Input::new();
         while permits.recv().is_ok() {
             let mut line = Vec::new();
             let limited = &mut io::Read::take(&mut input, LINE_MAX);

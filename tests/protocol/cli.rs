@@ -3,11 +3,10 @@
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::common::{Exit, Herd, PATIENCE, Plan, Quiet, TempDir, iamat, run_herd};
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 
 /// Within what time a server that is asked to stop has stopped.
 const STOP: Duration = Duration::from_secs(6);
@@ -48,6 +47,7 @@ fn help_and_version_go_to_standard_output() {
         "--field-mask",
         "--one-shot",
         "--no-catch-up",
+        "--no-restart",
         "--max-ahead",
         "--max-records",
         "--client-idle",
@@ -109,6 +109,21 @@ fn wrong_use_exits_with_2_and_one_line_that_says_what_was_expected() {
     complains(&["--ps", "127.0.0.1:1", "--step"], "--step beside --ps");
     complains(&["--ps", "127.0.0.1:1", "Clark"], "Clark beside --ps");
     complains(&["--all", "--snapshot", "one.file"], "{name}");
+    complains(&["Clark", "--no-restart"], "--all");
+    // A sign is no digit, and none is nobody.
+    for number in ["+5", "-5", "", "0x5", "5 ", "99999999999999999999"] {
+        complains(&["Clark", "--max-records", number], "whole number");
+        complains(&["--all", "--client-idle", number], "whole number");
+    }
+    for option in ["--max-records", "--max-connections", "--max-per-address"] {
+        complains(&["Clark", option, "0"], "1 or more");
+        complains(&["--all", option, "0"], "1 or more");
+    }
+    // Clocks end somewhere.
+    let ages = u64::MAX.to_string();
+    for option in ["--client-idle", "--max-ahead"] {
+        complains(&["Clark", option, &ages], "at most 1000000000 seconds");
+    }
 }
 
 #[test]
@@ -151,6 +166,24 @@ fn a_bad_herd_file_is_named_with_the_place_in_it() {
         (
             r#"{"servers": {"A": "127.0.0.1:11", "B": "127.0.0.1:11"}, "links": []}"#.to_string(),
             "127.0.0.1:11",
+        ),
+        (
+            r#"{"servers": {"A": "127.0.0.1:11", "A": "127.0.0.1:12"}, "links": []}"#.to_string(),
+            "servers.A",
+        ),
+        (format!(r#"{{{two}, "links": [], "links": []}}"#), "links"),
+        (
+            r#"{"servers": {"A": "127.0.0.1:11", "a": "127.0.0.1:12"}, "links": []}"#.to_string(),
+            "case alone",
+        ),
+        (
+            r#"{"servers": {"A": "127.0.0.1:0"}, "links": []}"#.to_string(),
+            "port 0",
+        ),
+        (
+            r#"{"servers": {"A": "127.0.0.1:11", "--version": "127.0.0.1:12"}, "links": []}"#
+                .to_string(),
+            "servers.--version",
         ),
     ] {
         let directory = TempDir::new();
@@ -294,129 +327,6 @@ fn a_second_sigterm_ends_a_stop_that_takes_long() {
     });
     herd.signal("Clark", Signal::TERM);
     herd.wait_exit("Clark", Duration::from_secs(2));
-}
-
-/// The addresses stand in the table, and questions get answers.
-#[test]
-fn all_starts_a_whole_herd_and_stops_it() {
-    for signal in [Signal::INT, Signal::TERM] {
-        let (mut whole, addresses) = all_of_them();
-        for address in &addresses {
-            let mut client = crate::common::Client::connect(address.parse().expect("an address"));
-            assert_eq!(client.ask("hello\n"), "? hello\n");
-        }
-        rustix::process::kill_process(whole.pid, signal).expect("a signal");
-        let status = whole.child.wait().expect("it can be waited for");
-        assert_eq!(status.code(), Some(0), "after {signal:?}: {status}");
-        for address in &addresses {
-            assert!(
-                TcpStream::connect(address).is_err(),
-                "{address} still listens"
-            );
-        }
-    }
-}
-
-#[test]
-fn all_leaves_nobody_behind_when_it_is_killed() {
-    let (mut whole, addresses) = all_of_them();
-    whole.child.kill().expect("kill -9");
-    whole.child.wait().expect("it can be waited for");
-    for address in &addresses {
-        let what = format!("nobody listens on {address}");
-        crate::common::wait_until(STOP, &what, || TcpStream::connect(address).is_err());
-    }
-}
-
-/// A program that is asked to stop at the latest when the test ends.
-struct Running {
-    child: Child,
-    pid: Pid,
-    /// Kept for as long as the program runs in it.
-    _directory: TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if matches!(self.child.try_wait(), Ok(None)) {
-            let _ = rustix::process::kill_process(self.pid, Signal::INT);
-            let _ = self.child.wait();
-        }
-    }
-}
-
-/// Starts it and waits until it has introduced itself.
-fn all_of_them() -> (Running, Vec<String>) {
-    let (directory, addresses) = five_addresses();
-    let out = directory.path().join("all.out");
-    let child = Command::new(env!("CARGO_BIN_EXE_herd"))
-        .args(["--all", "--herd", "herd.json"])
-        .current_dir(directory.path())
-        .stdin(Stdio::null())
-        .stdout(fs::File::create(&out).expect("a file for the output"))
-        .spawn()
-        .expect("the herd program starts");
-    let pid = Pid::from_child(&child);
-    let whole = Running {
-        child,
-        pid,
-        _directory: directory,
-    };
-    let said = || fs::read_to_string(&out).unwrap_or_default();
-    crate::common::wait_until(PATIENCE, "three lines to paste are printed", || {
-        said().lines().filter(|line| line.contains("nc ")).count() == 3
-    });
-    for (name, address) in crate::common::NAMES.iter().zip(&addresses) {
-        let listed = said()
-            .lines()
-            .any(|line| line.contains(name) && line.contains(address));
-        assert!(listed, "{name} and {address} in {:?}", said());
-    }
-    (whole, addresses)
-}
-
-/// A herd file with five free ports, and their addresses in the order of names.
-fn five_addresses() -> (TempDir, Vec<String>) {
-    let directory = TempDir::new();
-    let held = crate::common::NAMES.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
-    let addresses: Vec<String> = held
-        .iter()
-        .map(|held| held.local_addr().expect("its address").to_string())
-        .collect();
-    let servers: std::collections::BTreeMap<_, _> =
-        crate::common::NAMES.iter().zip(&addresses).collect();
-    let file = serde_json::json!({"servers": servers, "links": crate::common::LINKS});
-    fs::write(directory.path().join("herd.json"), file.to_string()).expect("a herd file");
-    (directory, addresses)
-}
-
-/// A parent that does not care what a server prints has closed the other end.
-#[test]
-fn a_server_whose_output_nobody_reads_serves_all_the_same() {
-    let (directory, addresses) = five_addresses();
-    let (reader, writer) = std::io::pipe().expect("a pipe");
-    drop(reader);
-    let child = Command::new(env!("CARGO_BIN_EXE_herd"))
-        .args(["Clark", "--herd", "herd.json"])
-        .current_dir(directory.path())
-        .stdin(Stdio::null())
-        .stdout(writer.try_clone().expect("its other name"))
-        .stderr(writer)
-        .spawn()
-        .expect("the herd program starts");
-    let pid = Pid::from_child(&child);
-    let mut clark = Running {
-        child,
-        pid,
-        _directory: directory,
-    };
-    let address = addresses[3].parse().expect("an address");
-    crate::common::wait_until(PATIENCE, "Clark answers", || {
-        let ended = clark.child.try_wait().expect("a child can be asked");
-        assert!(ended.is_none(), "Clark ended: {ended:?}");
-        TcpStream::connect(address).is_ok()
-    });
-    assert_eq!(crate::common::Client::connect(address).ask("x\n"), "? x\n");
 }
 
 #[test]

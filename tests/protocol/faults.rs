@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::common::{Client, Herd, NAMES, Plan, Road, iamat, unique, wait_until};
+use crate::common::{Client, Herd, NAMES, PATIENCE, Plan, Road, iamat, unique, wait_until};
 use rustix::process::{Resource, Rlimit, Signal, prlimit};
 
 /// These load the machine: one after the other.
@@ -67,7 +67,7 @@ fn descriptors_run_out_and_it_recovers() {
     prlimit(Some(herd.pid("Clark")), Resource::Nofile, limit).expect("a limit");
     let rounds = rounds(3);
     let mut slowest = Duration::ZERO;
-    for round in 1..=rounds {
+    for _ in 1..=rounds {
         let crowd: Vec<TcpStream> = (0..500)
             .map(|_| TcpStream::connect(herd.address("Clark")).expect("the kernel's queue"))
             .collect();
@@ -83,9 +83,14 @@ fn descriptors_run_out_and_it_recovers() {
         );
         drop((served, crowd));
         let freed = Instant::now();
-        assert_eq!(herd.client("Clark").ask("hello\n"), "? hello\n");
+        // Who comes while the crowd's last still stand in the kernel's queue may be refused as they are.
+        wait_until(Duration::from_secs(2), "a new client is answered", || {
+            let mut client = herd.client("Clark");
+            let sent = client.stream().write_all(b"hello\n");
+            let answer = sent.map(|()| client.try_line(PATIENCE));
+            matches!(answer, Ok(Ok(line)) if line == "? hello\n")
+        });
         slowest = slowest.max(freed.elapsed());
-        assert!(freed.elapsed() < Duration::from_secs(2), "round {round}");
     }
     let journal = herd.journal("Clark");
     assert!(journal.contains("no descriptor is left"), "it was not said");

@@ -122,3 +122,57 @@ fn a_recording_and_a_trace_that_cannot_be_written_stop_no_server() {
         assert!(said.contains(&said_of_it), "{said}");
     }
 }
+
+/// Two writers of one file lose what each of them wrote.
+#[test]
+fn each_file_that_is_written_has_a_name_of_its_own() {
+    let folder = TempDir::new();
+    let herd = r#"{"servers": {"A": "127.0.0.1:9"}, "links": []}"#;
+    fs::write(folder.path().join("herd.json"), herd).expect("a herd file");
+    fs::write(folder.path().join("there"), "").expect("a file");
+    fs::hard_link(folder.path().join("there"), folder.path().join("twin")).expect("a link");
+    std::os::unix::fs::symlink("nowhere", folder.path().join("link")).expect("a link");
+    for (words, said) in [
+        (
+            &["--log=x", "--record=x"][..],
+            "--record x: that is the file of --log",
+        ),
+        (
+            &["--log=x", "--snapshot=./x"],
+            "--snapshot ./x: that is the file of --log",
+        ),
+        (
+            &["--trace=there", "--record=twin"],
+            "--trace there: that is the file of --record",
+        ),
+        (
+            &["--log=nowhere", "--trace=link"],
+            "--trace link: that is the file of --log",
+        ),
+        (
+            &["--record=A.log"],
+            "--record A.log: that is the file of --log",
+        ),
+        // What the journal becomes.
+        (
+            &["--max-log=9", "--snapshot=A.log.1"],
+            "--snapshot A.log.1: that is the file",
+        ),
+        // What is read is not to be written over.
+        (&["--log=herd.json"], "that is the file of --log"),
+        (
+            &["--record={name}", "--snapshot={name}.log"],
+            "that is the file of --log",
+        ),
+    ] {
+        let words = [&["A", "--herd=herd.json"][..], words].concat();
+        let exit = run_herd(folder.path(), &words);
+        assert_eq!(exit.code, Some(2), "{words:?} {exit:?}");
+        assert!(exit.stderr.contains(said), "{words:?} {exit:?}");
+    }
+    let exit = run_herd(folder.path(), &["--all", "--snapshot={name}.log"]);
+    let said = "herd: --snapshot Bailey.log: that is the file of --log\n";
+    assert_eq!((exit.code, exit.stderr.as_str()), (Some(2), said));
+    let kept = fs::read_to_string(folder.path().join("herd.json")).expect("it is there");
+    assert_eq!(kept, herd);
+}

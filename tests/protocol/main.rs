@@ -16,4 +16,6 @@ mod journal;
 mod limits;
 mod secured;
 mod snapshot;
+mod terminal;
 mod whatsat;
+mod whole_herd;

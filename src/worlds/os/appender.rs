@@ -5,7 +5,7 @@
 //! unasked, so that a busy server pays no call for it; with nothing to do it parks, and only then is it
 //! woken. A server that is killed loses what has waited for that long.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::waker::OsWaker;
 use crate::event_loop::Wake;
+use crate::net::private_file;
 
 /// Bytes of journal that wait for the thread; what is more waits with the server.
 pub const APPENDER_BUFFER_MAX: usize = 2 << 20;
@@ -250,9 +251,8 @@ impl Writer {
 }
 
 fn open_to_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
+    private_file()
         .append(true)
-        .create(true)
         .custom_flags(O_NONBLOCK)
         .open(path)
 }

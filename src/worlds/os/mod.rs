@@ -3,6 +3,7 @@
 mod appender;
 mod resolving;
 mod saver;
+mod signals;
 mod sockets;
 mod waker;
 mod world;

@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, Read};
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use mio::net::{TcpStream, UnixStream};
+use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Waker};
 
 use super::appender::Appender;
 use super::resolving::{Answer, Resolver, Resolving};
 use super::saver::Saver;
+use super::signals::Signals;
 use super::sockets::{self, Listener, OsStream};
 use super::waker::OsWaker;
 use crate::event_loop::{Event, Readiness, Token, Wake, World};
@@ -48,7 +49,7 @@ pub struct OsWorld {
     /// The other's poller, and whether what it has to tell ends our polls.
     attended: Option<RawFd>,
     heeds: bool,
-    signals: Vec<(i32, UnixStream)>,
+    signals: Signals,
     random: u64,
     journal: Option<Appender>,
     /// Whoever had the journal opened anew hears of it by this job.
@@ -80,7 +81,7 @@ impl OsWorld {
             attended: None,
             heeds: false,
             attend_within: None,
-            signals: Vec::new(),
+            signals: Signals::default(),
             // The standard library seeds its hashers from the system.
             random: RandomState::new().hash_one(0),
             journal: None,
@@ -98,14 +99,12 @@ impl OsWorld {
     /// # Errors
     /// As the system says.
     pub fn watch_signal(&mut self, number: i32) -> io::Result<()> {
-        let (mut receiver, sender) = UnixStream::pair()?;
-        signal_hook::low_level::pipe::register(number, sender)?;
-        let token = mio::Token(SIGNALS + self.signals.len());
-        self.poll
-            .registry()
-            .register(&mut receiver, token, Interest::READABLE)?;
-        self.signals.push((number, receiver));
-        Ok(())
+        self.signals.watch(number, self.poll.registry(), SIGNALS)
+    }
+
+    /// Tells of a signal as of another, if `if_so` when it comes.
+    pub fn hear_instead(&mut self, signal: i32, other: i32, if_so: fn() -> bool) {
+        self.signals.hear_instead(signal, other, if_so);
     }
 
     /// Lets connections that need this trust speak TLS.
@@ -182,20 +181,6 @@ impl OsWorld {
         let now = self.held.unwrap_or_else(Instant::now);
         now.saturating_duration_since(self.born)
     }
-
-    fn drain_signal(&mut self, index: usize, events: &mut Vec<Event>) {
-        let Some((number, receiver)) = self.signals.get_mut(index) else {
-            return;
-        };
-        let mut bytes = [0; 64];
-        while let Ok(count) = receiver.read(&mut bytes) {
-            if count == 0 {
-                break;
-            }
-            // One event for each byte: a second Ctrl-C means something else than the first.
-            events.extend((0..count).map(|_| Event::Signal(*number)));
-        }
-    }
 }
 
 fn is_interrupted(result: &io::Result<()>) -> bool {
@@ -251,7 +236,7 @@ impl World for OsWorld {
                     }
                 }
                 ATTENTION => self.attention = true,
-                mio::Token(bits) if bits >= SIGNALS => self.drain_signal(bits - SIGNALS, events),
+                mio::Token(bits) if bits >= SIGNALS => self.signals.drain(bits - SIGNALS, events),
                 mio::Token(bits) => {
                     events.push(Event::Ready(
                         Token::from_bits(bits as u64),
