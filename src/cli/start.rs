@@ -2,10 +2,11 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::path::Path;
 
 use herd::net::{Host, Input, Trust, bears_name};
 use herd::server::{Loop, Node, SIGHUP, SIGINT, SIGTERM};
-use herd::worlds::os::{OsWorld, remove_unfinished};
+use herd::worlds::os::{OsWorld, keep_aside, remove_unfinished};
 
 use super::say::say;
 use super::task::One;
@@ -92,13 +93,16 @@ pub fn begin<H: Host>(
         io::ErrorKind::InvalidData => format!("{name} cannot start: {error}"),
         _ => format!("{name} cannot listen on {address}: {error}"),
     })?;
+    let mut mistakes = mistakes(one);
     if let Some(path) = &one.snapshot {
         remove_unfinished(path);
+        if !node.restored().is_empty() {
+            mistakes.push(kept_aside(path).map_err(|why| format!("{name} cannot start: {why}"))?);
+        }
     }
     let warnings = one.config.warnings();
-    let mistakes = mistakes(one);
-    let warnings = warnings.iter().chain(&mistakes);
-    for warning in warnings.chain(node.restored()) {
+    let warnings = warnings.iter().chain(node.restored());
+    for warning in warnings.chain(&mistakes) {
         say(&mut io::stderr(), &format!("{name}: {warning}\n"));
     }
     say(&mut io::stdout(), &format!("{name} listens on {address}\n"));
@@ -106,6 +110,14 @@ pub fn begin<H: Host>(
         true => stop_when_stdin_ends(),
         false => Ok(()),
     }
+}
+
+/// The next snapshot lacks what was not taken of this one, so a copy of this one stays.
+fn kept_aside(path: &Path) -> Result<String, String> {
+    let aside = keep_aside(path);
+    let aside = aside.map_err(|error| format!("the snapshot as it was cannot be kept: {error}"))?;
+    let aside = aside.display();
+    Ok(format!("the snapshot as it was is kept as {aside}"))
 }
 
 /// Files that were likely named by mistake. The server runs all the same: they may be put right.

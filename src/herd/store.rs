@@ -11,6 +11,10 @@ pub const RECORDS_MAX: usize = 1_000_000;
 /// Bytes of AT lines a table takes.
 pub const STORE_BYTES_MAX: usize = 1 << 30;
 
+/// One part of these bytes in so many is for clients that are known: their next report may be longer,
+/// and one that is refused would leave the table with an old place.
+const RESERVE: usize = 16;
+
 /// The index is split so that none of its parts takes long to grow: one map of a million entries
 /// would stop the loop for tens of milliseconds when it doubles.
 const SHARDS: usize = 256;
@@ -35,7 +39,7 @@ pub enum Offer {
     Kept(u32),
     /// Not kept: what stands there is as good or better.
     Known(u32),
-    /// A new client, and the table is full.
+    /// A new client, and the table is full; or a longer report, and its reserve is used up too.
     Full,
 }
 
@@ -193,7 +197,8 @@ impl Store {
     }
 
     fn insert(&mut self, hash: u64, at: &At<'_>, line: &[u8]) -> Offer {
-        if self.records.len() >= self.records_max || self.bytes + line.len() > self.bytes_max {
+        let bytes_max = self.bytes_max - self.bytes_max / RESERVE;
+        if self.records.len() >= self.records_max || self.bytes + line.len() > bytes_max {
             return Offer::Full;
         }
         let position = self.records.len() as u32;
@@ -336,6 +341,27 @@ mod tests {
         let longer = "AT B +1 a +1-1 6.0000000000";
         assert_eq!(offer(&mut short, longer, Source::Server), Offer::Full);
         assert_eq!(short.line(0), Some(&b"AT B +1 a +1-1 5\n"[..]));
+    }
+
+    #[test]
+    fn a_client_that_is_known_has_room_for_a_longer_report() {
+        let mut store = store(100, 16 * 20);
+        let mut known = 0;
+        while offer(
+            &mut store,
+            &format!("AT B +1 {known:02} +1-1 5"),
+            Source::Client,
+        ) != Offer::Full
+        {
+            known += 1;
+        }
+        let (bytes, most) = store.bytes();
+        assert!(most - bytes >= 20, "{bytes} of {most}");
+        let longer = "AT B +1 00 +1-1 5.000000001";
+        assert_eq!(offer(&mut store, longer, Source::Client), Offer::Kept(0));
+        let longest = format!("AT B +1 01 +1-1 6.{}", "0".repeat(60));
+        assert_eq!(offer(&mut store, &longest, Source::Client), Offer::Full);
+        assert_eq!(store.line(1), Some(&b"AT B +1 01 +1-1 5\n"[..]));
     }
 
     #[test]

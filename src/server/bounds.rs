@@ -16,9 +16,10 @@ use crate::herd::STORE_BYTES_MAX;
 #[rustfmt::skip]
 pub fn limits(config: &Config) -> Vec<Limit> {
     let (records, refused) = (config.max_records, "new clients are refused, said once a minute");
+    let grown = "at 15/16 new clients are refused, at all of it longer reports";
     let mut limits = vec![
         Limit::of("RECORDS_MAX", "records", records, "", refused).option("max-records"),
-        limit!(STORE_BYTES_MAX, "the records' lines", "bytes", refused),
+        limit!(STORE_BYTES_MAX, "the records' lines", "bytes", grown),
         limit!(TURN_OUTPUT_MAX, "answers of a turn, or its news", "bytes", "sent in the middle of it"),
         limit!(STOP_DEADLINE, "stopping", "", "it ends with what is unsent"),
     ];

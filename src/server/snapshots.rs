@@ -19,7 +19,7 @@ use super::limits::{Limit, limit};
 use crate::config::Config;
 use crate::event_loop::Handle;
 use crate::herd::{Command, Heard, SnapshotReader, SnapshotWriter};
-use crate::net::{Host, SNAPSHOT_BYTES_MAX};
+use crate::net::{Host, LINE_MAX, SNAPSHOT_BYTES_MAX};
 
 /// Bytes that one turn adds to a snapshot.
 pub const SNAPSHOT_PIECE: usize = 256 * 1024;
@@ -108,11 +108,17 @@ impl Snapshots {
             io::Error::new(io::ErrorKind::InvalidData, text)
         })?;
         let mut reader = SnapshotReader::new(&bytes);
-        let (mut taken, mut left) = (0_u64, 0_u64);
+        let (mut taken, mut strangers, mut full, mut odd) = (0_u64, 0_u64, 0_u64, 0_u64);
         for line in reader.by_ref() {
-            match Command::parse(&line[..line.len() - 1]) {
-                Some(Command::At(at)) if floor.shared.replica.at(&at) != Heard::Full => taken += 1,
-                _ => left += 1,
+            // A longer line no neighbour would take.
+            let command = Command::parse(&line[..line.len() - 1]);
+            match command.filter(|_| line.len() <= LINE_MAX + 1) {
+                Some(Command::At(at)) => match floor.shared.replica.at(&at) {
+                    Heard::News(_) | Heard::Known => taken += 1,
+                    Heard::Stranger => strangers += 1,
+                    Heard::Full => full += 1,
+                },
+                _ => odd += 1,
             }
         }
         if let Some(damage) = reader.damage() {
@@ -120,8 +126,16 @@ impl Snapshots {
                 "the snapshot is damaged at {damage}; {taken} records before that were taken"
             ));
         }
-        if left > 0 {
-            let text = format!("{left} records of the snapshot were not taken");
+        let why = [
+            (
+                strangers,
+                "they were reported to servers that are not of this herd",
+            ),
+            (full, "the table is full"),
+            (odd, "no server would take them"),
+        ];
+        for (count, why) in why.into_iter().filter(|(count, _)| *count > 0) {
+            let text = format!("{count} records of the snapshot were not taken: {why}");
             self.restored.push(text);
         }
         for text in &self.restored {

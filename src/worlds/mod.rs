@@ -1,6 +1,7 @@
 //! The implementations of the waist: the operating system, a simulation, a recording played back;
 //! and one that watches another.
 
+mod disk;
 mod mix;
 pub mod os;
 pub mod recording;

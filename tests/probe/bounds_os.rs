@@ -2,14 +2,13 @@
 //! does not read.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::common::{PATIENCE, TempDir, fifo, wait_until};
+use crate::common::{PATIENCE, wait_until};
 use herd::event_loop::{Event, EventLoop, Token, World};
-use herd::net::{Host, Network};
+use herd::net::Network;
 use herd::probe::{InspectCallback, Inspector, REQUEST_DEADLINE, SUBSCRIBER_UNSENT_MAX};
 use herd::worlds::os::{EVENTS_MAX, OsStream, OsWorld};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -62,34 +61,6 @@ fn a_poll_returns_so_many_events_and_the_next_one_the_rest() {
     };
     assert_eq!(poll(), (EVENTS_MAX, EVENTS_MAX));
     wait_until(PATIENCE, "the rest", || poll().1 == count);
-}
-
-/// Pieces that may wait for the disk: `src/worlds/os/saver.rs`.
-const PIECES_MAX: usize = 8;
-
-/// The disk is a pipe that nobody reads yet, so that not even opening it comes back.
-#[test]
-fn pieces_of_a_snapshot_wait_for_the_disk_in_a_short_queue() {
-    let folder = TempDir::new();
-    let path = folder.path().join("Clark.snapshot");
-    let beside = folder.path().join("Clark.snapshot.new");
-    fifo(&beside);
-    let mut world = OsWorld::new().expect("a poller");
-    world.use_snapshots(&path);
-    let piece = b"piece\n";
-    for _ in 0..PIECES_MAX {
-        world.write_snapshot(piece, 7).expect("room");
-    }
-    let would_block = |error: std::io::Error| error.kind() == ErrorKind::WouldBlock;
-    assert!(world.write_snapshot(piece, 7).is_err_and(would_block));
-    assert!(world.end_snapshot(7).is_err_and(would_block));
-    // Now it moves.
-    let mut disk = File::open(&beside).expect("a reader");
-    wait_until(PATIENCE, "room", || world.write_snapshot(piece, 7).is_ok());
-    wait_until(PATIENCE, "room", || world.end_snapshot(7).is_ok());
-    let mut text = Vec::new();
-    disk.read_to_end(&mut text).expect("a pipe");
-    assert_eq!(text, piece.repeat(PIECES_MAX + 1));
 }
 
 /// What the kernel may hold of this stream, on both sides together: a listener asks for 256 KiB,

@@ -2,7 +2,7 @@
 //! a file. It says so at once, and nothing of it has started.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::common::{Client, TempDir, fifo, iamat, on_a_full_disk, run_herd};
 /// Everything that is no regular file, by names in this folder and outside.
 fn odd_files(folder: &Path) -> Vec<&'static str> {
     fifo(&folder.join("fifo"));
-    std::os::unix::fs::symlink("fifo", folder.join("link")).expect("a link");
+    symlink("fifo", folder.join("link")).expect("a link");
     fs::create_dir(folder.join("folder")).expect("a folder");
     UnixListener::bind(folder.join("socket")).expect("a socket");
     vec![
@@ -131,7 +131,7 @@ fn each_file_that_is_written_has_a_name_of_its_own() {
     fs::write(folder.path().join("herd.json"), herd).expect("a herd file");
     fs::write(folder.path().join("there"), "").expect("a file");
     fs::hard_link(folder.path().join("there"), folder.path().join("twin")).expect("a link");
-    std::os::unix::fs::symlink("nowhere", folder.path().join("link")).expect("a link");
+    symlink("nowhere", folder.path().join("link")).expect("a link");
     for (words, said) in [
         (
             &["--log=x", "--record=x"][..],
@@ -175,4 +175,91 @@ fn each_file_that_is_written_has_a_name_of_its_own() {
     assert_eq!((exit.code, exit.stderr.as_str()), (Some(2), said));
     let kept = fs::read_to_string(folder.path().join("herd.json")).expect("it is there");
     assert_eq!(kept, herd);
+}
+
+/// Runs a server that is told of one client, to its end.
+fn run_once(folder: &Path, files: &[&str]) {
+    let (mut child, address) = on_a_full_disk(folder, 1 << 20, files);
+    let answer = Client::connect(address).ask(iamat("kiwi"));
+    assert!(answer.starts_with("AT A "), "{answer}");
+    drop(child.stdin.take());
+    let exit = child.wait_with_output().expect("it ends");
+    assert!(exit.status.success(), "{exit:?}");
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).expect("it is there").mode() & 0o777
+}
+
+const ALL: [(&str, &str); 3] = [
+    ("--snapshot=kept", "kept"),
+    ("--record=run.recording", "run.recording"),
+    ("--trace=trace.json", "trace.json"),
+];
+
+/// They hold where phones are. (The journal: as these, by the same function.)
+#[test]
+fn what_a_server_writes_is_for_its_owner_alone() {
+    let folder = TempDir::new();
+    run_once(folder.path(), &ALL.map(|(option, _)| option));
+    for (_, name) in ALL {
+        assert_eq!(mode(&folder.path().join(name)), 0o600, "{name}");
+    }
+    let exit = run_herd(
+        folder.path(),
+        &["A", "--herd=herd.json", "--until-stdin-ends"],
+    );
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    assert_eq!(mode(&folder.path().join("A.log")), 0o600);
+}
+
+#[test]
+fn a_file_that_is_there_keeps_its_mode_and_its_links() {
+    for wanted in [0o644, 0o400, 0o620] {
+        let folder = TempDir::new();
+        let real = folder.path().join("real");
+        fs::create_dir(&real).expect("a folder");
+        for (_, name) in ALL {
+            fs::write(real.join(name), "").expect("a file");
+            let mode = if name == "kept" {
+                wanted
+            } else {
+                wanted | 0o200
+            };
+            let rights = fs::Permissions::from_mode(mode);
+            fs::set_permissions(real.join(name), rights).expect("ours");
+            symlink(format!("real/{name}"), folder.path().join(name)).expect("a link");
+        }
+        run_once(folder.path(), &ALL.map(|(option, _)| option));
+        for (_, name) in ALL {
+            let link = fs::symlink_metadata(folder.path().join(name)).expect("it is there");
+            assert!(link.is_symlink(), "{name} is no link any more");
+            let file = real.join(name);
+            let mode = mode(&file);
+            assert!(mode == wanted || mode == wanted | 0o200, "{name}: {mode:o}");
+            assert!(
+                fs::metadata(&file).expect("it is there").len() > 0,
+                "{name}"
+            );
+        }
+        assert_eq!(mode(&real.join("kept")), wanted);
+    }
+}
+
+/// Whoever may write in the folder waits there with links under each name that can be guessed.
+#[test]
+fn a_link_in_the_way_does_not_lead_to_somebody_elses_file() {
+    let folder = TempDir::new();
+    let victim = folder.path().join("victim");
+    fs::write(&victim, "mine").expect("a file");
+    for name in ["kept.new", "kept.tmp", ".kept.new", "kept~", "kept.before"] {
+        symlink("victim", folder.path().join(name)).expect("a link");
+    }
+    fs::write(folder.path().join("kept"), "no snapshot\n").expect("a file");
+    run_once(folder.path(), &["--snapshot=kept", "--snapshot-every=0"]);
+    assert_eq!(fs::read_to_string(&victim).expect("it is there"), "mine");
+    let kept = fs::read_to_string(folder.path().join("kept")).expect("a snapshot");
+    assert!(kept.contains(" kiwi "), "{kept}");
+    let before = fs::read_to_string(folder.path().join("kept.before.2")).expect("a copy");
+    assert_eq!(before, "no snapshot\n");
 }

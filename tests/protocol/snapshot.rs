@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::common::{Herd, Plan, iamat, unique, wait_until};
-use herd::net::SNAPSHOT_BYTES_MAX;
+use herd::herd::SnapshotWriter;
+use herd::net::{LINE_MAX, SNAPSHOT_BYTES_MAX};
 use herd::server::SNAPSHOT_STALL;
 use rustix::process::Signal;
 
@@ -126,9 +127,12 @@ fn a_damaged_snapshot_is_used_up_to_the_damage_and_said() {
             (least..=most).contains(&count),
             "{count} of {least} to {most}"
         );
-        if before.starts_with(b"not a") {
-            let kept = fs::read(herd.directory().join("Clark.snapshot.before"));
-            assert_eq!(kept.expect("a copy of what is no snapshot"), before);
+        if !is_empty {
+            let aside = ["", ".2", ".3"].map(|number| format!("Clark.snapshot.before{number}"));
+            let mut aside = aside
+                .iter()
+                .map(|name| fs::read(herd.directory().join(name)).ok());
+            assert!(aside.any(|kept| kept.as_ref() == Some(&before)), "no copy");
         }
         if !is_empty {
             said(&herd, "the snapshot is damaged at byte ");
@@ -162,9 +166,7 @@ fn a_snapshot_that_cannot_be_written_stops_nobody() {
 
 /// It has been told to stop: what is lost is said, by its status too.
 fn ends_without_its_snapshot(herd: &mut Herd, why: &str) {
-    if why != "a second signal cut it short" {
-        herd.signal("Clark", Signal::TERM);
-    }
+    herd.signal("Clark", Signal::TERM);
     // Beyond that of a stop: a look at the disk's progress, and the thread that hangs there.
     let status = herd.wait_exit("Clark", SNAPSHOT_STALL + Duration::from_secs(3));
     assert_eq!(status.code(), Some(1));
@@ -176,47 +178,9 @@ fn ends_without_its_snapshot(herd: &mut Herd, why: &str) {
     assert!(herd.journal("Clark").contains(&said));
 }
 
+/// What a run that was killed left unfinished.
 fn beside(herd: &Herd) -> PathBuf {
-    herd.directory().join("Clark.snapshot.new")
-}
-
-/// Tells Clark of so many clients that their snapshot is more than a pipe holds, and puts a pipe where
-/// it goes. Its other end.
-fn slow_disk(herd: &Herd) -> fs::File {
-    let mut client = herd.client("Clark");
-    for number in 0..100 {
-        client.ask(iamat(&format!("{number}{}", "x".repeat(3_000))));
-    }
-    crate::common::fifo(&beside(herd));
-    let both = fs::OpenOptions::new().read(true).write(true).clone();
-    both.open(beside(herd)).expect("a pipe")
-}
-
-#[test]
-fn a_stop_whose_snapshot_gets_no_further_ends_and_says_what_is_lost() {
-    let mut herd = clark("3600");
-    let _disk = slow_disk(&herd);
-    ends_without_its_snapshot(&mut herd, "the disk takes nothing of it");
-}
-
-#[test]
-fn a_snapshot_that_a_second_signal_cuts_short_is_taken_away() {
-    let mut herd = clark("3600");
-    let mut disk = slow_disk(&herd);
-    let address = herd.address("Clark");
-    herd.signal("Clark", Signal::TERM);
-    // The pipe is full: it writes.
-    wait_until(SOON, "a snapshot is begun", || {
-        rustix::io::ioctl_fionread(&disk).expect("a pipe") >= 65_536
-    });
-    assert!(std::net::TcpStream::connect(address).is_err(), "it stops");
-    herd.signal("Clark", Signal::TERM);
-    said(&herd, "a second signal cut it short");
-    // The disk moves again, for the thread that hangs there.
-    std::thread::spawn(move || std::io::copy(&mut disk, &mut std::io::sink()));
-    ends_without_its_snapshot(&mut herd, "a second signal cut it short");
-    assert!(!beside(&herd).exists(), "half a snapshot is left");
-    assert!(!file(&herd).exists(), "half a snapshot counts");
+    herd.directory().join("Clark.snapshot.0123456789abcdef.new")
 }
 
 #[test]
@@ -239,16 +203,22 @@ fn a_full_disk_keeps_no_half_snapshot() {
     assert!(err.contains(said), "{err}");
     let text = fs::read_to_string(&whole).expect("the one before");
     assert!(text.contains("first") && text.contains(" end "), "{text}");
-    assert!(
-        !folder.path().join("A.snapshot.new").exists(),
-        "half a snapshot is left"
-    );
+    let files = fs::read_dir(folder.path()).expect("a folder");
+    let names = files.map(|file| file.expect("a file").file_name());
+    let left = names.filter(|name| name.to_string_lossy().ends_with(".new"));
+    assert_eq!(left.count(), 0, "half a snapshot is left");
 }
 
 #[test]
 fn what_a_killed_server_left_of_a_snapshot_goes_when_the_next_one_listens() {
     let mut herd = clark("3600");
     fs::write(beside(&herd), "half of it").expect("a file");
+    // Somebody else's, however it ends.
+    let others = ["Clark.snapshot.new", "Clark.snapshot.old.new", "x.new"];
+    let others = others.map(|name| herd.directory().join(name));
+    for other in &others {
+        fs::write(other, "mine").expect("a file");
+    }
     // One that cannot listen may be a mistake: that snapshot may be on its way.
     let words = [
         "Clark",
@@ -263,6 +233,54 @@ fn what_a_killed_server_left_of_a_snapshot_goes_when_the_next_one_listens() {
     herd.kill("Clark");
     herd.restart("Clark");
     assert!(!beside(&herd).exists());
+    assert!(others.iter().all(|other| other.exists()));
+}
+
+/// Records that this start does not take stay in a copy: the next snapshot is without them.
+#[test]
+fn what_is_not_taken_of_a_snapshot_is_kept_aside() {
+    let mut herd = clark("0");
+    let told = tell(&herd, 20);
+    stop(&mut herd);
+    let mine = fs::read(file(&herd)).expect("a snapshot");
+    // Written by a server of another herd, and by one that took longer lines.
+    let mut bytes = Vec::new();
+    let mut writer = SnapshotWriter::begin(&mut bytes);
+    writer.record(b"AT Stranger +1 lost +1-1 5\n", &mut bytes);
+    let digits = "0".repeat(LINE_MAX);
+    writer.record(
+        format!("AT Clark +1 long +1-1 5.{digits}\n").as_bytes(),
+        &mut bytes,
+    );
+    writer.record(b"AT Clark +1 kept +1-1 5\n", &mut bytes);
+    writer.end(&mut bytes);
+    fs::write(file(&herd), &bytes).expect("a snapshot");
+    herd.restart("Clark");
+    let aside = |name: &str| fs::read(herd.directory().join(name)).ok();
+    assert_eq!(aside("Clark.snapshot.before"), Some(bytes.clone()));
+    let err = fs::read_to_string(herd.directory().join("Clark.err")).expect("its stderr");
+    for text in [
+        "1 records of the snapshot were not taken: they were reported to servers that are not",
+        "1 records of the snapshot were not taken: no server would take them",
+        "the snapshot as it was is kept as ",
+    ] {
+        assert!(err.contains(text), "{text}: {err}");
+    }
+    said(&herd, "1 records were restored from the snapshot");
+    herd.kill("Clark");
+    // The same again is no other copy; another file is.
+    herd.restart("Clark");
+    herd.kill("Clark");
+    fs::write(file(&herd), &mine[..mine.len() / 2]).expect("half a snapshot");
+    herd.restart("Clark");
+    let aside = |name: &str| fs::read(herd.directory().join(name)).ok();
+    assert_eq!(aside("Clark.snapshot.before"), Some(bytes));
+    assert_eq!(
+        aside("Clark.snapshot.before.2"),
+        Some(mine[..mine.len() / 2].to_vec())
+    );
+    assert_eq!(aside("Clark.snapshot.before.3"), None);
+    assert!(held(&herd, &told) >= 8);
 }
 
 #[test]

@@ -7,13 +7,14 @@
 mod live;
 mod partitions;
 mod storms;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
 use herd::config::Config;
-use herd::herd::{At, Roster, Ties};
+use herd::herd::{Roster, Ties};
 use herd::portions::Portions;
 use herd::server::Node;
 use herd::worlds::sim::{End, SimWorld, Simulation, WALL_CLOCK_START, Weather};
@@ -69,6 +70,8 @@ struct Run {
     watch: Watch,
     /// A crowd asks much of the first server.
     asked: bool,
+    /// The servers keep snapshots, and one that crashes loses its power.
+    snapshots: bool,
     clients: BTreeMap<usize, End>,
     sent: Vec<Act>,
     crashes: usize,
@@ -82,6 +85,7 @@ impl Run {
             portions: Portions::default(),
             watch: Watch::new(),
             asked: false,
+            snapshots: false,
             clients: BTreeMap::new(),
             sent: Vec::new(),
             crashes: 0,
@@ -94,6 +98,7 @@ impl Run {
             sim: Simulation::new(SERVERS, seed, live::weather()),
             portions: live::portions(&mut Dice::new(seed ^ 0xb0b)),
             asked: Watch::has_askers(seed),
+            snapshots: seed % 8 == 3,
             ..Run::new(seed, rules)
         }
     }
@@ -107,6 +112,7 @@ impl Run {
         config.ties = self.rules.ties;
         config.journal = self.rules.journal;
         config.portions = self.portions;
+        config.snapshot_every = self.snapshots.then(|| Duration::from_millis(300));
         boot(&mut self.sim, server, config);
     }
 
@@ -136,6 +142,9 @@ impl Run {
                 self.clients.remove(&server);
                 self.crashes += 1;
                 self.sim.crash(server, silently);
+                if self.snapshots {
+                    self.sim.net_mut().lose_power(server);
+                }
             }
             Act::Boot(server) => self.boot(server),
             Act::Slow(from, to, speed) => self.sim.net_mut().slow(from, to, speed),
@@ -214,53 +223,6 @@ impl Run {
                 return true;
             }
         }
-    }
-
-    fn table(&self, server: usize) -> Vec<Vec<u8>> {
-        let store = self.sim.application(server).expect("is up").store();
-        let mut lines: Vec<_> = (0..store.len() as u32)
-            .filter_map(|position| store.line(position).map(<[u8]>::to_vec))
-            .collect();
-        lines.sort();
-        lines
-    }
-
-    fn agree(&self) -> bool {
-        let first = self.table(0);
-        (1..SERVERS).all(|server| self.table(server) == first)
-    }
-
-    /// Without a crash nothing may be lost: each client's record bears its newest time.
-    fn newest_kept(&self) -> bool {
-        let mut newest: BTreeMap<u64, u64> = BTreeMap::new();
-        for act in &self.sent {
-            if let Act::Update { client, time, .. } = *act {
-                let entry = newest.entry(client).or_default();
-                *entry = time.max(*entry);
-            }
-        }
-        let mut wanted: Vec<_> = newest
-            .iter()
-            .map(|(client, time)| {
-                (
-                    format!("client{client}"),
-                    format!("{}.{time:03}", WALL_CLOCK_START.as_secs()),
-                )
-            })
-            .collect();
-        let mut found: Vec<_> = self
-            .table(0)
-            .iter()
-            .map(|line| {
-                let at = At::stored(line).expect("a stored line");
-                let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-                (text(at.report.id), text(at.report.time.as_bytes()))
-            })
-            .filter(|(id, _)| id.starts_with("client"))
-            .collect();
-        found.sort();
-        wanted.sort();
-        found == wanted
     }
 }
 

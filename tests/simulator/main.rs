@@ -6,6 +6,7 @@ mod bounds_places;
 mod bounds_written;
 mod convergence;
 mod deadlines;
+mod disk;
 mod doors;
 mod fuzzing;
 mod liveness;

@@ -31,7 +31,12 @@ const PARTS: [(&str, usize, &[&str]); 17] = [
     (
         "snapshots",
         1200,
-        &["server/snapshots.rs", "worlds/os/saver.rs"],
+        &[
+            "server/snapshots.rs",
+            "worlds/disk.rs",
+            "worlds/os/disk.rs",
+            "worlds/os/saver.rs",
+        ],
     ),
     (
         "journal",

@@ -31,7 +31,7 @@ fn the_source_does_not_contain_what_it_must_not() {
         ("todo!", &[], "no stub"),
         (
             "RandomState",
-            &["worlds/os/world.rs", "herd/store.rs"],
+            &["worlds/os/world.rs", "worlds/os/disk.rs", "herd/store.rs"],
             "chance is asked of the world",
         ),
     ];

@@ -1,26 +1,23 @@
 //! Snapshots, written beside the loop: a disk may take its time, and a sync always does.
 //!
-//! The pieces go to a file beside the one that counts, which is synced, renamed over it, and whose
-//! folder is synced: at every moment, one whole snapshot stands under the name.
+//! The pieces go to a [`Replacement`], so that at every moment one whole snapshot stands under the name.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use super::disk::OsDisk;
 use super::waker::OsWaker;
 use crate::event_loop::{Event, Wake};
 use crate::net::{SNAPSHOT_BYTES_MAX, check_regular};
+use crate::worlds::disk::Replacement;
 
 /// Pieces that may wait for the disk.
 const PIECES_MAX: usize = 8;
-
-/// The disk is waited for after so many bytes: a piece that is taken is progress of the disk, not of
-/// the system's memory, and the last sync is a short one.
-const SYNC_EVERY: u64 = 4 * 1024 * 1024;
 
 /// At its end, a server waits so long for the thread to take an unfinished snapshot away.
 const ABANDON_DEADLINE: Duration = Duration::from_secs(1);
@@ -99,20 +96,8 @@ impl Saver {
         }
         match length.max(bytes.len() as u64) > SNAPSHOT_BYTES_MAX {
             true => Err(io::Error::other("it is too large to be a snapshot")),
-            false => self.set_aside(&bytes).map(|()| bytes),
+            false => Ok(bytes),
         }
-    }
-
-    /// A file that does not begin as a snapshot may be somebody's own, named by mistake: the next
-    /// snapshot stands in its place, so it is copied beside.
-    fn set_aside(&self, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() || bytes.starts_with(b"herd snapshot ") {
-            return Ok(());
-        }
-        let mut name = self.path.clone().into_os_string();
-        name.push(".before");
-        check_regular(Path::new(&name))?;
-        fs::write(name, bytes)
     }
 
     /// Gives the writer a piece; the first begins a snapshot.
@@ -206,13 +191,6 @@ impl Drop for Saver {
     }
 }
 
-/// Takes away what a run that was killed has left of a snapshot. Not before we listen: a second
-/// server started by mistake must leave the first its own.
-pub fn remove_unfinished(path: &Path) {
-    // Mostly there is none, and what cannot be removed is written over.
-    let _ = fs::remove_file(beside(path));
-}
-
 /// Writes one snapshot. A failure waits for the end, so that the loop hears it where it looks.
 fn save(
     path: &Path,
@@ -220,9 +198,10 @@ fn save(
     shared: &Shared,
     waker: &OsWaker,
 ) -> Option<(u64, Outcome)> {
-    let beside = beside(path);
-    let mut file = File::create(&beside);
-    let mut length = 0;
+    let mut begun = OsDisk::new(path).and_then(|mut disk| {
+        let replacement = Replacement::begin(&mut disk)?;
+        Ok((disk, replacement))
+    });
     loop {
         let piece = pieces.recv();
         let mut told = shared.lock();
@@ -233,55 +212,60 @@ fn save(
         drop(told);
         match piece {
             Some(Piece::Bytes(bytes)) => {
-                let written = file.as_mut().map(|file| append(file, &bytes, &mut length));
-                if let Ok(Err(error)) = written {
-                    // The space is free at once, for whom the disk is full as well.
-                    file = Err(error);
-                    remove_unfinished(path);
-                }
+                begun = begun.and_then(|(mut disk, mut replacement)| {
+                    match replacement.append(&mut disk, &bytes) {
+                        Ok(()) => Ok((disk, replacement)),
+                        Err(error) => {
+                            // The space is free at once, for whom the disk is full as well.
+                            replacement.abandon(&mut disk);
+                            Err(error)
+                        }
+                    }
+                });
             }
             Some(Piece::End(job)) => {
-                let saved = file.and_then(|file| put(&file, &beside, path, shared));
-                if saved.is_err() {
-                    remove_unfinished(path);
-                }
-                let outcome = saved.map(|()| length).map_err(|error| error.to_string());
-                return Some((job, outcome));
+                let wanted = || !shared.lock().abandoned;
+                let saved =
+                    begun.and_then(|(mut disk, replacement)| replacement.finish(&mut disk, wanted));
+                return Some((job, saved.map_err(|error| error.to_string())));
             }
             // An end without the word is a server that is gone: what stands under the name stays.
             None => {
-                remove_unfinished(path);
+                if let Ok((mut disk, replacement)) = begun {
+                    replacement.abandon(&mut disk);
+                }
                 return None;
             }
         }
     }
 }
 
-fn append(file: &mut File, bytes: &[u8], length: &mut u64) -> io::Result<()> {
-    file.write_all(bytes)?;
-    let before = *length / SYNC_EVERY;
-    *length += bytes.len() as u64;
-    match *length / SYNC_EVERY > before {
-        true => file.sync_data(),
-        false => Ok(()),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn put(file: &File, beside: &Path, path: &Path, shared: &Shared) -> io::Result<()> {
-    file.sync_all()?;
-    if shared.lock().abandoned {
-        return Err(io::Error::other("nobody waits for it any more"));
+    #[test]
+    fn pieces_wait_for_the_disk_in_a_short_queue() {
+        let mut saver = Saver::new(Path::new("nowhere"));
+        let (pieces, disk) = sync_channel(PIECES_MAX);
+        let (_end, ended) = sync_channel(0);
+        saver.writer = Some(Writer { pieces, ended });
+        for _ in 0..PIECES_MAX {
+            saver.give(Piece::Bytes(vec![1]), 7).expect("room");
+        }
+        let is_full = |given: io::Result<()>| {
+            given.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        };
+        assert!(is_full(saver.give(Piece::Bytes(vec![1]), 7)));
+        assert!(is_full(saver.end(7)));
+        let mut events = Vec::new();
+        saver.tell(&mut events);
+        assert_eq!(events, [], "there is no room yet");
+        // The thread takes one, and sees that somebody waits.
+        assert!(disk.recv().is_ok());
+        assert!(std::mem::take(&mut saver.shared.lock().wants_room));
+        saver.tell(&mut events);
+        assert_eq!(events, [Event::Done(7)]);
+        saver.end(7).expect("room");
     }
-    fs::rename(beside, path)?;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-/// The file that is written, beside the one that counts.
-fn beside(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(".new");
-    PathBuf::from(name)
 }

@@ -77,10 +77,32 @@ impl Net {
     }
 
     /// A node's disk takes so many more pieces of a snapshot, then it stands still; `None`: all.
-    pub fn set_disk(&mut self, node: usize, room: Option<usize>) {
-        if let Some(job) = self.disks[node].set_room(room) {
+    pub fn set_disk(&mut self, node: usize, pieces: Option<usize>) {
+        if let Some(job) = self.disks[node].set_pieces(pieces) {
             self.done(node, job, Ok(Vec::new()));
         }
+    }
+
+    /// A node's disk has room for so many more bytes; `None`: for all. (ENOSPC.)
+    pub fn set_disk_room(&mut self, node: usize, bytes: Option<usize>) {
+        self.disks[node].set_room(bytes);
+    }
+
+    /// A node's disk says that it has synced what it has not; or is honest.
+    pub fn set_disk_lies(&mut self, node: usize, lies: bool) {
+        self.disks[node].set_lies(lies);
+    }
+
+    /// The power of a node fails that has crashed: its disk forgets what was not synced.
+    pub fn lose_power(&mut self, node: usize) {
+        let mut disk = std::mem::take(&mut self.disks[node]);
+        disk.lose_power(|limit| self.below(limit as u64) as usize);
+        self.disks[node] = disk;
+    }
+
+    /// The last snapshot of which a node was told that it is safe.
+    pub fn safe_snapshot(&self, node: usize) -> &[u8] {
+        self.disks[node].safe()
     }
 
     /// The snapshot that stands on a node's disk.

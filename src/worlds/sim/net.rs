@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::disk::Disk;
+use super::disk::SnapshotDisk;
 use super::port::{Port, Source};
 use super::stream::{End, Half, Owner, Payload};
 use super::trace::Trace;
@@ -71,7 +71,7 @@ pub struct Net {
     pub(super) slow: BTreeMap<(usize, usize), u32>,
     /// Where clients come from, unless somebody says otherwise.
     pub client_host: IpAddr,
-    pub(super) disks: Vec<Disk>,
+    pub(super) disks: Vec<SnapshotDisk>,
     pub(super) names: BTreeMap<String, Vec<SocketAddr>>,
     /// What is under way, by arrival: the end it reaches, and what. Ties in order of sending.
     agenda: BinaryHeap<Reverse<(Duration, u64, End)>>,
@@ -93,7 +93,7 @@ impl Net {
             cuts: BTreeSet::new(),
             slow: BTreeMap::new(),
             client_host: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            disks: (0..nodes).map(|_| Disk::default()).collect(),
+            disks: (0..nodes).map(|_| SnapshotDisk::default()).collect(),
             names: BTreeMap::new(),
             agenda: BinaryHeap::new(),
             payloads: BTreeMap::new(),

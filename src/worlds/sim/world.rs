@@ -186,7 +186,7 @@ impl Host for SimWorld {
     }
 
     fn snapshot_written(&mut self) -> Result<u64, String> {
-        Ok(self.net.borrow().disks[self.node].saved().len() as u64)
+        self.net.borrow_mut().disks[self.node].outcome()
     }
 
     fn reopen_journal(&mut self, job: u64) {

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::common::{Client, PATIENCE, TempDir, wait_until};
+use herd::server::SNAPSHOT_STALL;
 
 const UPDATES: usize = 10_000;
 
@@ -57,14 +58,43 @@ fn run(program: &str, args: &[&str]) -> Result<(), String> {
 }
 
 /// One server, on that disk with all it writes.
-struct Server(Child);
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(directory: &Path, words: &[&str]) -> Server {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+        let address: SocketAddr = free.expect("a port");
+        let herd = format!(r#"{{"servers": {{"Clark": "{address}"}}, "links": []}}"#);
+        std::fs::write(directory.join("herd.json"), herd).expect("a herd file");
+        let err = std::fs::File::create(directory.join("err")).expect("a file");
+        let child = Command::new(env!("CARGO_BIN_EXE_herd"))
+            .args(["Clark", "--herd", "herd.json", "--until-stdin-ends"])
+            .args(["--snapshot", "disk/Clark.snapshot", "--snapshot-every", "1"])
+            .args(words)
+            .current_dir(directory)
+            .stdin(Stdio::piped())
+            .stderr(err)
+            .spawn()
+            .expect("starts");
+        wait_until(PATIENCE, "it listens", || {
+            std::net::TcpStream::connect(address).is_ok()
+        });
+        Server { child, address }
+    }
+}
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
+
+const NOT_TESTED: &str =
+    "\n*** NOT TESTED: this machine lets us mount and freeze no file system ***\n";
 
 /// The ninety-ninth percentile of so many IAMATs, one after the other.
 fn p99(client: &mut Client, round: usize) -> Duration {
@@ -84,24 +114,10 @@ fn p99(client: &mut Client, round: usize) -> Duration {
 fn a_disk_that_stands_still_holds_nobody_up() {
     let directory = TempDir::new();
     let Some(disk) = Disk::mount(directory.path()) else {
-        println!("\n*** NOT TESTED: this machine lets us mount and freeze no file system ***\n");
-        return;
+        return println!("{NOT_TESTED}");
     };
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
-    let address: SocketAddr = free.expect("a port");
-    let herd = format!(r#"{{"servers": {{"Clark": "{address}"}}, "links": []}}"#);
-    std::fs::write(directory.path().join("herd.json"), herd).expect("a herd file");
-    let child = Command::new(env!("CARGO_BIN_EXE_herd"))
-        .args(["Clark", "--herd", "herd.json", "--log", "disk/Clark.log"])
-        .args(["--snapshot", "disk/Clark.snapshot", "--snapshot-every", "1"])
-        .current_dir(directory.path())
-        .stdin(Stdio::null())
-        .spawn();
-    let server = Server(child.expect("starts"));
-    wait_until(PATIENCE, "it listens", || {
-        std::net::TcpStream::connect(address).is_ok()
-    });
-    let mut client = Client::connect(address);
+    let server = Server::start(directory.path(), &["--log", "disk/Clark.log"]);
+    let mut client = Client::connect(server.address);
     let before = p99(&mut client, 1);
     disk.freeze("--freeze").expect("froze before");
     let frozen = p99(&mut client, 2);
@@ -117,5 +133,29 @@ fn a_disk_that_stands_still_holds_nobody_up() {
             log.matches(&line).count() == UPDATES / 100
         })
     });
+    drop(server);
+}
+
+/// It waits for a disk that gets on, and not for one that does not: what is lost is said.
+#[test]
+fn a_stop_ends_though_the_disk_stands_still() {
+    let directory = TempDir::new();
+    let Some(disk) = Disk::mount(directory.path()) else {
+        return println!("{NOT_TESTED}");
+    };
+    let mut server = Server::start(directory.path(), &["--log", "none"]);
+    disk.freeze("--freeze").expect("froze before");
+    Client::connect(server.address).ask("IAMAT kiwi +34-118 1\n");
+    drop(server.child.stdin.take());
+    let lost = "the one before still stands: the disk takes nothing of it";
+    let longest = SNAPSHOT_STALL + Duration::from_secs(5);
+    wait_until(longest, "what is lost is said", || {
+        let said = std::fs::read_to_string(directory.path().join("err"));
+        said.is_ok_and(|said| said.contains(lost))
+    });
+    // The kernel lets nobody go who waits there.
+    disk.freeze("--unfreeze").expect("thaws");
+    let status = server.child.wait().expect("it can be waited for");
+    assert_eq!(status.code(), Some(1), "{status}");
     drop(server);
 }
