@@ -103,26 +103,14 @@ impl Visitor {
         papers: Option<&Papers>,
         alpn: &[&[u8]],
     ) -> Visitor {
-        let mut roots = RootCertStore::empty();
-        let root = CertificateDer::from_pem_slice(authority_pem.as_bytes()).expect("a root");
-        roots.add(root).expect("a root");
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots);
-        let mut config = match papers {
-            None => builder.with_no_client_auth(),
-            Some(papers) => {
-                let chain = CertificateDer::from_pem_slice(papers.certificate.as_bytes());
-                let key = PrivateKeyDer::from_pem_slice(papers.key.as_bytes());
-                builder
-                    .with_client_auth_cert(vec![chain.expect("a chain")], key.expect("a key"))
-                    .expect("papers that fit")
-            }
-        };
-        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        let config = client_config(authority_pem, papers, alpn);
+        Visitor::by(&Arc::new(config), address, server)
+    }
+
+    /// The same, with what earlier connections of this configuration have left.
+    pub fn by(config: &Arc<ClientConfig>, address: SocketAddr, server: &str) -> Visitor {
         let name = ServerName::try_from(server.to_string()).expect("a name");
-        let session = ClientConnection::new(Arc::new(config), name).expect("a session");
+        let session = ClientConnection::new(Arc::clone(config), name).expect("a session");
         let socket = TcpStream::connect(address).expect("it listens");
         let patience = Some(Duration::from_secs(5));
         socket.set_read_timeout(patience).expect("a socket");
@@ -171,4 +159,27 @@ impl Visitor {
             _ => error.to_string(),
         })
     }
+}
+
+/// A client's TLS: it trusts `authority_pem`, shows `papers`, and offers `alpn`.
+pub fn client_config(authority_pem: &str, papers: Option<&Papers>, alpn: &[&[u8]]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    let root = CertificateDer::from_pem_slice(authority_pem.as_bytes()).expect("a root");
+    roots.add(root).expect("a root");
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots);
+    let mut config = match papers {
+        None => builder.with_no_client_auth(),
+        Some(papers) => {
+            let chain = CertificateDer::from_pem_slice(papers.certificate.as_bytes());
+            let key = PrivateKeyDer::from_pem_slice(papers.key.as_bytes());
+            builder
+                .with_client_auth_cert(vec![chain.expect("a chain")], key.expect("a key"))
+                .expect("papers that fit")
+        }
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    config
 }

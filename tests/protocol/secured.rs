@@ -2,12 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::common::certificates::{self, Authority, FIVE, Papers, Visitor, params};
+use crate::common::certificates::{self, Authority, FIVE, Papers, Visitor, client_config, params};
 use crate::common::{Herd, Plan, TempDir, UCLA, iamat, now, unique, wait_until};
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 use rustix::process::Signal;
+use rustls::HandshakeKind;
 
 const SOON: Duration = Duration::from_secs(5);
 const HERD: &[&[u8]] = &[b"herd"];
@@ -97,7 +99,7 @@ fn whoever_proves_nothing_plants_nothing() {
     }
 }
 
-/// Eighteen kinds of wrong papers; and the right ones, so that the test could fail.
+/// Twenty-one kinds of wrong papers; and the right ones, so that the test could fail.
 #[test]
 fn whoever_proves_something_else_plants_nothing() {
     let (herd, authority, _folder) = secured();
@@ -144,6 +146,9 @@ fn whoever_proves_something_else_plants_nothing() {
         "127.0.0.1",
         "localhost",
         "phone",
+        "BONA",
+        "bona",
+        "bOna",
     ] {
         wrong.push((name, Some(authority.papers(name))));
     }
@@ -169,10 +174,25 @@ fn whoever_proves_something_else_plants_nothing() {
 fn a_server_with_the_wrong_certificate_is_left_alone() {
     let (authority, folder) = (Authority::new(), TempDir::new());
     authority.equip(folder.path());
-    for ending in ["pem", "key"] {
-        let file = |name: &str| folder.path().join(format!("{name}.{ending}"));
-        std::fs::copy(file("Clark"), file("Bona")).expect("two files");
+    // A host of this name would be the same.
+    for name in ["Clark", "BONA"] {
+        let papers = authority.papers(name);
+        for (ending, text) in [("pem", &papers.certificate), ("key", &papers.key)] {
+            let file = folder.path().join(format!("Bona.{ending}"));
+            std::fs::write(file, text).expect("a file");
+        }
+        left_alone(
+            &folder,
+            if name == "BONA" {
+                "another server"
+            } else {
+                "another host"
+            },
+        );
     }
+}
+
+fn left_alone(folder: &TempDir, why: &str) {
     let options = certificates::options(folder.path());
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let herd = Plan::five().args(&options).start_apart();
@@ -181,7 +201,7 @@ fn a_server_with_the_wrong_certificate_is_left_alone() {
     };
     said(
         "Clark",
-        "peer Bona * no link: the certificate is for another host",
+        &format!("peer Bona * no link: the certificate is for {why}"),
     );
     said("Clark", "it has not proven to be Bona");
     let err = std::fs::read_to_string(herd.directory().join("Bona.err")).expect("its stderr");
@@ -195,6 +215,24 @@ fn a_server_with_the_wrong_certificate_is_left_alone() {
         herd.wait_holds(name, &id, &answer);
     }
     assert_eq!(herd.holds("Bona", &id), None);
+}
+
+/// A session that is taken up again shows no certificate: with the one that has expired meanwhile, its
+/// owner would speak on.
+#[test]
+fn no_server_takes_an_old_session_up_again() {
+    let (herd, authority, _folder) = secured();
+    let papers = authority.papers("Bona");
+    let config = Arc::new(client_config(&authority.pem, Some(&papers), HERD));
+    for _ in 0..3 {
+        let mut visitor = Visitor::by(&config, herd.address("Clark"), "Clark");
+        visitor.send("PEER Bona\n");
+        // A ticket would come before the end.
+        visitor.rest();
+        let kind = visitor.0.conn.handshake_kind();
+        assert_eq!(kind, Some(HandshakeKind::Full));
+        assert_eq!(visitor.0.conn.tls13_tickets_received(), 0);
+    }
 }
 
 #[test]

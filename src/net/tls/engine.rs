@@ -2,11 +2,10 @@
 
 use std::io::{self, BufRead, Write};
 
-use rustls::pki_types::ServerName;
-use rustls::server::ParsedCertificate;
 use rustls::{Connection, HandshakeKind, ProtocolVersion};
 
 use super::error::TlsError;
+use super::names::bears;
 use super::state::{TlsEngine, TlsState};
 
 /// What the other side's `close_notify` does to our own direction.
@@ -54,13 +53,7 @@ impl RustlsEngine {
     /// True if the other side showed a certificate, which was verified, and it bears `name`.
     pub(super) fn proves(&self, name: &str) -> bool {
         let certificates = self.session.peer_certificates().unwrap_or_default();
-        let certificate = certificates
-            .first()
-            .and_then(|der| ParsedCertificate::try_from(der).ok());
-        let name = ServerName::try_from(name).ok();
-        certificate.zip(name).is_some_and(|(certificate, name)| {
-            rustls::client::verify_server_name(&certificate, &name).is_ok()
-        })
+        certificates.first().is_some_and(|first| bears(first, name))
     }
 
     /// Begins the handshake, unless it has begun.

@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 use super::config::add_roots;
 use super::engine::{Closing, RustlsEngine};
+use super::names::bears;
 use crate::net::files::read_regular;
 
 /// By this protocol name (ALPN, RFC 7301) a server is known before any certificate is shown: the
@@ -95,13 +97,7 @@ pub fn bears_name(certificate: &Path, name: &str) -> bool {
     let pem = read_regular(certificate).unwrap_or_default();
     let first = CertificateDer::pem_slice_iter(&pem).next();
     let first = first.and_then(Result::ok);
-    let parsed = first
-        .as_ref()
-        .and_then(|der| ParsedCertificate::try_from(der).ok());
-    let name = ServerName::try_from(name).ok();
-    parsed.zip(name).is_some_and(|(certificate, name)| {
-        rustls::client::verify_server_name(&certificate, &name).is_ok()
-    })
+    first.is_some_and(|first| bears(&first, name))
 }
 
 type Chain = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
@@ -122,6 +118,8 @@ fn servers(files: &PeerFiles) -> Result<(ClientConfig, ServerConfig, ServerConfi
         .with_client_auth_cert(chain.clone(), key.clone_key())
         .map_err(wrong)?;
     dialler.alpn_protocols = vec![ALPN_HERD.to_vec()];
+    // A session that is taken up again shows no certificate: it would outlive the one it began with.
+    dialler.resumption = Resumption::disabled();
     let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
         .build()
         .map_err(|error| format!("{}: {error}", files.authorities.display()))?;
@@ -132,6 +130,8 @@ fn servers(files: &PeerFiles) -> Result<(ClientConfig, ServerConfig, ServerConfi
         .with_single_cert(chain, key)
         .map_err(wrong)?;
     acceptor.alpn_protocols = vec![ALPN_HERD.to_vec()];
+    acceptor.send_tls13_tickets = 0;
+    acceptor.session_storage = Arc::new(NoServerSessionStorage {});
     let plain = clients(&files.certificate, &files.key)?;
     Ok((dialler, acceptor, plain))
 }

@@ -17,6 +17,7 @@ mod config;
 mod engine;
 mod error;
 mod identity;
+mod names;
 mod plain;
 mod state;
 mod stream;

@@ -66,6 +66,8 @@ impl std::fmt::Debug for Hello {
 #[derive(Debug)]
 struct Session {
     engine: RustlsEngine,
+    /// The server that was dialled.
+    dialled: Option<Box<str>>,
     /// Plaintext that was not read yet.
     inbox: Buffer,
     /// Ciphertext that the socket did not take yet.
@@ -116,7 +118,9 @@ impl<S: Read + Write> Layered<S> {
     /// Text for the operator: we have no certificate, or no certificate can bear the name.
     pub fn dial(&mut self, identity: &Identity, server: &str) -> Result<(), String> {
         let engine = identity.dial(server)?;
-        self.layer = Layer::Tls(Box::new(Session::new(engine)));
+        let mut session = Session::new(engine);
+        session.dialled = Some(server.into());
+        self.layer = Layer::Tls(Box::new(session));
         Ok(())
     }
 
@@ -160,6 +164,9 @@ impl<S: Read + Write> Layered<S> {
         }
         match session.engine.state() {
             TlsState::DoHandshake if session.end.is_none() => Ok(false),
+            TlsState::Wrapped if session.is_another() => Err(io::Error::other(
+                "the certificate is for another server: names count byte by byte",
+            )),
             TlsState::Wrapped if session.engine.alpn() == Some(ALPN_HERD) => {
                 session.more |= session.end.is_some() || !session.inbox.is_empty();
                 Ok(true)
@@ -274,12 +281,20 @@ impl Session {
     fn new(engine: RustlsEngine) -> Session {
         Session {
             engine,
+            dialled: None,
             inbox: Buffer::default(),
             outbox: Buffer::default(),
             promised: 0,
             end: None,
             more: false,
         }
+    }
+
+    /// True if who answers is not the server that was dialled. What verified the certificate takes one
+    /// of a host that is named alike.
+    fn is_another(&self) -> bool {
+        let dialled = self.dialled.as_deref();
+        dialled.is_some_and(|server| !self.engine.proves(server))
     }
 
     /// Moves ciphertext from the socket into TLS until there are `wanted` bytes of plaintext, an
