@@ -12,6 +12,12 @@ pub const CONNECTIONS_MAX: usize = 65_536;
 /// Of these, from one address that is not loopback, unless told otherwise.
 pub const PER_ADDRESS_MAX: usize = 1_024;
 
+/// Bytes that are held for all clients together, unless told otherwise.
+pub const CLIENT_BYTES_MAX: usize = 256 << 20;
+
+/// Bytes of a journal before it becomes FILE.1, unless told otherwise.
+pub const MAX_LOG: u64 = 1 << 30;
+
 /// How long a change of the table may be on no disk, unless told otherwise.
 pub const SNAPSHOT_EVERY: Duration = Duration::from_secs(10);
 
@@ -37,7 +43,7 @@ pub struct Config {
     pub me: usize,
     /// Write a journal.
     pub journal: bool,
-    /// The journal stops growing at this many bytes; 0: no limit.
+    /// A journal of this many bytes becomes FILE.1, and a new one begins; 0: never.
     pub max_log: u64,
     /// Close a client's connection after one answer.
     pub one_shot: bool,
@@ -49,6 +55,8 @@ pub struct Config {
     pub max_records: usize,
     /// Connections held at once.
     pub max_connections: usize,
+    /// Bytes of input and answers held for all of them together.
+    pub max_client_bytes: usize,
     /// Close a client that sent no command for this long; zero: never.
     pub client_idle: Duration,
     /// Connections held at once from one address that is not loopback.
@@ -74,12 +82,13 @@ impl Config {
             roster,
             me,
             journal: true,
-            max_log: 0,
+            max_log: MAX_LOG,
             one_shot: false,
             catch_up: true,
             max_ahead: Duration::ZERO,
             max_records: RECORDS_MAX,
             max_connections: CONNECTIONS_MAX,
+            max_client_bytes: CLIENT_BYTES_MAX,
             client_idle: Duration::ZERO,
             max_per_address: PER_ADDRESS_MAX,
             snapshot_every: None,

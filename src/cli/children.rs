@@ -14,7 +14,7 @@ use super::task::{Look, Task};
 use super::words::os;
 
 /// Options with a value that each server of a herd gets as they are.
-const PASSED_ON: [&str; 20] = [
+const PASSED_ON: [&str; 21] = [
     "herd",
     "log",
     "max-log",
@@ -27,6 +27,7 @@ const PASSED_ON: [&str; 20] = [
     "max-records",
     "max-connections",
     "max-per-address",
+    "max-client-bytes",
     "client-idle",
     "peer-cert",
     "peer-key",

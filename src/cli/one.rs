@@ -107,6 +107,7 @@ fn config(matches: &Matches, defaults: Config, journal: bool) -> Result<Config, 
         max_records: number(matches, "max-records", defaults.max_records, 1)?,
         max_connections: number(matches, "max-connections", defaults.max_connections, 1)?,
         max_per_address: number(matches, "max-per-address", defaults.max_per_address, 1)?,
+        max_client_bytes: number(matches, "max-client-bytes", defaults.max_client_bytes, 1)?,
         snapshot_every: match matches.opt_present("snapshot") {
             true => Some(seconds(matches, "snapshot-every", SNAPSHOT_EVERY)?),
             false if matches.opt_present("snapshot-every") => {

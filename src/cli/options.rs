@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use getopts::{Matches, Options};
-use herd::config::{CONNECTIONS_MAX, Config, PER_ADDRESS_MAX, SNAPSHOT_EVERY};
+use herd::config::{
+    CLIENT_BYTES_MAX, CONNECTIONS_MAX, Config, MAX_LOG, PER_ADDRESS_MAX, SNAPSHOT_EVERY,
+};
 use herd::herd::{RECORDS_MAX, Roster};
 use herd::probe;
 use herd::server::{limits, limits_table};
@@ -23,7 +25,7 @@ pub fn options() -> Options {
         .optflag("", "no-restart", "with --all: say how a server that has ended is started again, and leave it to you")
         .optopt("", "herd", "the herd: {\"servers\": {NAME: ADDRESS, ...}, \"links\": [[NAME, NAME], ...], \"course\": [NAME, ...]} (default: the five of the course, on ports 10000 to 10004)", "FILE")
         .optopt("", "log", "the journal (default: NAME.log here; none: no journal)", "FILE")
-        .optopt("", "max-log", "stop the journal at this size (default 0: no limit)", "BYTES")
+        .optopt("", "max-log", &format!("a journal of this size becomes FILE.1, and a new one begins (default {MAX_LOG}; 0: never)"), "BYTES")
         .optopt("", "places", "who answers WHATSAT: the embedded gazetteer, or one of Google's APIs (default: legacy if there is a key, else offline)", "offline|legacy|new")
         .optopt("", "places-url", "ask this base instead of Google; then no key is needed", "URL")
         .optopt("", "ca-file", "one more root that may vouch for Places, in PEM", "FILE")
@@ -42,7 +44,8 @@ pub fn options() -> Options {
         .optopt("", "max-ahead", "reject an IAMAT dated more than SECONDS ahead of our clock (default 0: no limit)", "SECONDS")
         .optopt("", "max-records", &format!("clients the table takes (default {RECORDS_MAX})"), "N")
         .optopt("", "max-connections", &format!("connections held at once (default {CONNECTIONS_MAX})"), "N")
-        .optopt("", "max-per-address", &format!("of these, from one address that is not loopback (default {PER_ADDRESS_MAX})"), "N")
+        .optopt("", "max-per-address", &format!("of these, from one address that is not loopback, of IPv6 from one /64 (default {PER_ADDRESS_MAX})"), "N")
+        .optopt("", "max-client-bytes", &format!("bytes held for all clients together; the greediest are closed (default {CLIENT_BYTES_MAX})"), "BYTES")
         .optopt("", "client-idle", "close a client that sends no command for so long (default 0: never)", "SECONDS")
         .optflag("", "step", "hold the loop before its first callback, and take commands: help lists them")
         .optopt("", "inspect", "let a browser on this machine look at the loop, hold it and step it (with --all: the first of as many ports)", "ADDR")

@@ -37,7 +37,7 @@ pub fn world(one: &One) -> Result<OsWorld, String> {
         world.use_tls(Trust::Places, tls.clone());
     }
     if let Some(path) = &one.log {
-        let opened = world.open_journal(path);
+        let opened = world.open_journal(path, one.config.max_log);
         opened.map_err(|error| {
             let path = path.display();
             format!("{name} cannot write its journal {path}: {error}")

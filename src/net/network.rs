@@ -150,9 +150,6 @@ pub trait Host: Network {
     /// None outside of a replay that has ended.
     fn append_journal(&mut self, bytes: &[u8], last: bool) -> io::Result<usize>;
 
-    /// Bytes that the journal's file held when it was opened; 0 if there is none.
-    fn journal_size(&mut self) -> u64;
-
     /// Reads the certificates again: connections from now on use them. False if there are none.
     ///
     /// # Errors
@@ -191,11 +188,11 @@ pub trait Host: Network {
     /// journal.
     fn reopen_journal(&mut self, job: u64);
 
-    /// The size of the file that was opened.
+    /// How the journal's opening went.
     ///
     /// # Errors
     /// As the system says; the old file stays in use.
-    fn journal_reopened(&mut self) -> Result<u64, String>;
+    fn journal_reopened(&mut self) -> Result<(), String>;
 }
 
 const EMFILE: i32 = 24;

@@ -28,6 +28,7 @@ pub fn header(config: &Config) -> String {
         max_ahead,
         max_records,
         max_connections,
+        max_client_bytes,
         client_idle,
         max_per_address,
         snapshot_every,
@@ -66,6 +67,7 @@ pub fn header(config: &Config) -> String {
         "max_ahead_ms": max_ahead.as_millis() as u64,
         "max_records": max_records,
         "max_connections": max_connections,
+        "max_client_bytes": max_client_bytes,
         "client_idle_ms": client_idle.as_millis() as u64,
         "max_per_address": max_per_address,
         "snapshot_every_ms": snapshot_every.map(|every| every.as_millis() as u64),
@@ -114,6 +116,7 @@ pub fn config(header: &str) -> Result<Config, String> {
         max_ahead: Duration::from_millis(number("max_ahead_ms")?),
         max_records: number("max_records")? as usize,
         max_connections: number("max_connections")? as usize,
+        max_client_bytes: number("max_client_bytes")? as usize,
         client_idle: Duration::from_millis(number("client_idle_ms")?),
         max_per_address: number("max_per_address")? as usize,
         snapshot_every: match header["snapshot_every_ms"].is_null() {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::callback::Loop;
-use super::connections::Connections;
+use super::connections::{Connection, Connections};
 use super::intent::Intent;
 use super::journal::{About, Journal};
 use super::neighbour::Neighbour;
@@ -61,6 +61,8 @@ pub struct Shared {
     pub work: Work,
     /// What parts want of each other.
     pub intents: VecDeque<Intent>,
+    /// Bytes of input and answers that are held for all accepted connections.
+    pub held: usize,
     /// A first signal to stop came.
     pub stopping: bool,
     /// The wall clock, and the turn in which it was read.
@@ -89,16 +91,36 @@ impl<H: Host> Desk<H> {
             scratch: vec![0; READ_BUFFER],
             shared: Shared {
                 replica,
-                journal: Journal::new(config.journal, config.max_log, known.collect()),
+                journal: Journal::new(config.journal, known.collect()),
                 neighbours,
                 answers: Answers::default(),
                 news: News::default(),
                 work: Work::new(config.portions.work_a_turn),
                 intents: VecDeque::new(),
+                held: 0,
                 stopping: false,
                 wall: (Duration::ZERO, u64::MAX),
                 config,
             },
+        }
+    }
+
+    /// What must hold between two callbacks. Checked in debug builds, while there are few connections.
+    pub fn check_invariants(&self) {
+        const FEW: usize = 64;
+        if cfg!(debug_assertions) && self.connections.len() <= FEW {
+            let held = self
+                .connections
+                .iter()
+                .map(|(_, connection)| match connection {
+                    Connection::Inbound(inbound) => inbound.held(),
+                    _ => 0,
+                });
+            let (held, counted) = (held.sum::<usize>(), self.shared.held);
+            debug_assert!(
+                held == counted,
+                "{counted} bytes are counted, {held} are held"
+            );
         }
     }
 

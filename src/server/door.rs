@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use super::callback::{Callback, Loop};
 use super::desk::{Desk, Floor};
@@ -25,7 +25,7 @@ pub struct Door<H: Host> {
     accept_queued: bool,
     /// How many accepts the callback that runs has left.
     budget: usize,
-    /// Connections of each address that is not loopback.
+    /// Connections of each address that is not loopback, as [`party`] has it.
     per_address: BTreeMap<IpAddr, usize>,
 }
 
@@ -99,7 +99,7 @@ impl<H: Host> Door<H> {
         if open >= config.max_connections {
             return Some(format!("{open} connections are open"));
         }
-        let host = address.ip().to_canonical();
+        let host = party(address);
         if host.is_loopback() {
             return None;
         }
@@ -114,8 +114,7 @@ impl<H: Host> Door<H> {
     /// A descriptor was closed: that of an accepted connection, from this address, or another. If
     /// the listener starved for one, it looks again.
     pub fn freed(&mut self, event_loop: &mut Loop<H>, address: Option<SocketAddr>) {
-        let host = address.map(|address| address.ip().to_canonical());
-        if let Some(host) = host
+        if let Some(host) = address.map(party)
             && let Some(count) = self.per_address.get_mut(&host)
         {
             *count -= 1;
@@ -163,6 +162,17 @@ impl<H: Host> Door<H> {
     }
 }
 
+/// Whom an address belongs to: whoever has one of IPv6 has all that share its first 64 bits (RFC 6177),
+/// and as many as it likes.
+fn party(address: SocketAddr) -> IpAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V6(ip) if !ip.is_loopback() => {
+            IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64))
+        }
+        ip => ip,
+    }
+}
+
 /// How many may come in.
 #[rustfmt::skip]
 pub fn limits(config: &Config) -> Vec<Limit> {
@@ -170,7 +180,7 @@ pub fn limits(config: &Config) -> Vec<Limit> {
     let (most, far) = (config.max_connections, config.max_per_address);
     vec![
         Limit::of("CONNECTIONS_MAX", "connections", most, "", closed).option("max-connections"),
-        Limit::of("PER_ADDRESS_MAX", "of these, from one far address", far, "", closed)
+        Limit::of("PER_ADDRESS_MAX", "of these, from one far address or /64", far, "", closed)
             .option("max-per-address"),
         limit!(ACCEPT_BUDGET, "accepts a turn", "", waits),
         limit!(ACCEPT_RETRY_DELAY, "no descriptor left", "", "accept is retried"),

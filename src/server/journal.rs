@@ -20,6 +20,12 @@ use crate::net::{Buffer, Host};
 
 /// Bytes of journal that wait for the disk; beyond, lines are dropped and counted.
 pub const JOURNAL_BUFFER_MAX: usize = 4 << 20;
+/// What lines shorter than [`SHORT`] may cost at once, and again in each minute.
+pub const JOURNAL_SHORT_MAX: usize = 64 << 10;
+/// A line of so many bytes pays for its entry; a shorter one needs credit, [`COST`] for each byte that
+/// it lacks.
+const SHORT: usize = 16;
+const COST: usize = 4;
 /// With this many waiting, the journal is written without waiting for the end of the turn.
 const JOURNAL_FLUSH_ABOVE: usize = JOURNAL_BUFFER_MAX / 4;
 
@@ -74,14 +80,16 @@ pub struct Journal {
     second: u64,
     stamp: Vec<u8>,
     dropped: u64,
-    written: u64,
-    max_bytes: u64,
+    /// Short lines that were not written, and how many bytes they had.
+    short: (u64, u64),
+    /// What short lines may still cost, and the second as of which.
+    credit: usize,
+    credit_second: u64,
 }
 
 impl Journal {
-    /// An empty journal; `enabled` false: it ignores everything. It stops growing at `max_bytes`
-    /// (0: never). It knows neighbours by these names.
-    pub fn new(enabled: bool, max_bytes: u64, names: Vec<String>) -> Journal {
+    /// An empty journal; `enabled` false: it ignores everything. It knows neighbours by these names.
+    pub fn new(enabled: bool, names: Vec<String>) -> Journal {
         Journal {
             enabled,
             names,
@@ -90,8 +98,9 @@ impl Journal {
             second: u64::MAX,
             stamp: Vec::new(),
             dropped: 0,
-            written: 0,
-            max_bytes,
+            short: (0, 0),
+            credit: JOURNAL_SHORT_MAX,
+            credit_second: 0,
         }
     }
 
@@ -128,46 +137,96 @@ impl Journal {
     /// What bounds a journal.
     #[rustfmt::skip]
     pub fn limits(config: &Config) -> Vec<Limit> {
-        let (file, dropped) = (config.max_log, "lines are dropped and counted");
+        let (file, begins) = (config.max_log, "it becomes FILE.1, and a new one begins");
         vec![
-            limit!(JOURNAL_BUFFER_MAX, "a journal that is not written", "bytes", dropped),
-            Limit::of("", "a journal's file", file, "bytes", dropped).option("max-log"),
+            limit!(JOURNAL_BUFFER_MAX, "a journal that is not written", "bytes", "lines are dropped and counted"),
+            limit!(JOURNAL_SHORT_MAX, "what lines below 16 bytes cost it", "bytes a minute", "they are counted"),
+            Limit::of("MAX_LOG", "a journal's file", file, "bytes", begins).option("max-log"),
         ]
     }
 
     /// A line that came in.
     pub fn input(&mut self, wall: Duration, about: About<'_>, bytes: &[u8]) {
-        self.entry(wall, about, b" < ", bytes);
+        self.entry(wall, about, b" < ", bytes, bytes.len());
     }
 
     /// A line that goes out.
     pub fn output(&mut self, wall: Duration, about: About<'_>, bytes: &[u8]) {
-        self.entry(wall, about, b" > ", bytes);
+        self.entry(wall, about, b" > ", bytes, bytes.len());
     }
 
     /// Something happened.
     pub fn notice(&mut self, wall: Duration, about: About<'_>, text: fmt::Arguments<'_>) {
         if self.enabled {
-            self.entry(wall, about, b" * ", text.to_string().as_bytes());
+            self.entry(wall, about, b" * ", text.to_string().as_bytes(), SHORT);
         }
     }
 
-    fn entry(&mut self, wall: Duration, about: About<'_>, direction: &[u8], bytes: &[u8]) {
+    /// Something about a line that came in, which pays for it.
+    pub fn remark(&mut self, wall: Duration, about: About<'_>, text: &str, line: &[u8]) {
+        self.entry(wall, about, b" * ", text.as_bytes(), line.len());
+    }
+
+    /// `paid`: how long the line is that this is about.
+    fn entry(
+        &mut self,
+        wall: Duration,
+        about: About<'_>,
+        direction: &[u8],
+        bytes: &[u8],
+        paid: usize,
+    ) {
         if !self.enabled {
             return;
         }
-        let full = self.max_bytes != 0
-            && self.written + (self.buffer.len() + bytes.len()) as u64 > self.max_bytes;
-        if full || self.buffer.len() + bytes.len() > JOURNAL_BUFFER_MAX {
+        if paid < SHORT && !self.can_pay(wall, paid) {
+            self.short = (self.short.0 + 1, self.short.1 + paid as u64);
+            return;
+        }
+        if self.buffer.len() + bytes.len() > JOURNAL_BUFFER_MAX {
             self.dropped += 1;
             return;
         }
+        if self.dropped > 0 || self.short.0 > 0 {
+            self.tell_missing(wall);
+        }
+        self.format(wall, about, direction, bytes);
+    }
+
+    /// A line costs its own bytes, four times if they are odd ones, and those of time and name. Only
+    /// what a short line costs is out of proportion: whoever sends nothing but LFs would fill a disk.
+    #[cold]
+    fn can_pay(&mut self, wall: Duration, length: usize) -> bool {
+        let passed = wall.as_secs().saturating_sub(self.credit_second);
+        self.credit_second = wall.as_secs();
+        let more = usize::try_from(passed)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(JOURNAL_SHORT_MAX / 60);
+        self.credit = self.credit.saturating_add(more).min(JOURNAL_SHORT_MAX);
+        let cost = COST * (SHORT - length);
+        let left = self.credit.checked_sub(cost);
+        self.credit = left.unwrap_or(self.credit);
+        left.is_some()
+    }
+
+    /// What is not in the journal is counted in it.
+    #[cold]
+    fn tell_missing(&mut self, wall: Duration) {
         if self.dropped > 0 {
             let notice = format!("{} lines were dropped", self.dropped);
             self.dropped = 0;
             self.format(wall, About::Server, b" * ", notice.as_bytes());
         }
-        self.format(wall, about, direction, bytes);
+        // Once a second: between two long lines each there may be short ones.
+        if self.short.0 > 0 && wall.as_secs() != self.second {
+            self.tell_short(wall);
+        }
+    }
+
+    fn tell_short(&mut self, wall: Duration) {
+        let (lines, bytes) = std::mem::take(&mut self.short);
+        let notice = format!("{lines} short lines of {bytes} bytes are not written here");
+        self.format(wall, About::Server, b" * ", notice.as_bytes());
     }
 
     fn format(&mut self, wall: Duration, about: About<'_>, direction: &[u8], bytes: &[u8]) {
@@ -190,24 +249,21 @@ impl Journal {
     /// The end of a turn: gives the writer what there is. What it does not take waits for the next turn;
     /// the `last` it takes.
     pub fn flush<H: Host>(&mut self, host: &mut H, last: bool) {
+        if last && self.short.0 > 0 {
+            self.tell_short(Duration::from_secs(self.credit_second));
+        }
         if self.buffer.is_empty() {
             return;
         }
         // A failure needs no answer: the lines wait, and if it lasts they are dropped and counted.
         if let Ok(taken) = host.append_journal(self.buffer.as_slice(), last) {
             self.buffer.consume(taken);
-            self.written += taken as u64;
         }
     }
 
     /// True if so much waits that a busy turn should not be waited for.
     pub fn is_filling(&self) -> bool {
         self.buffer.len() > JOURNAL_FLUSH_ABOVE
-    }
-
-    /// A file was opened that holds this many bytes already.
-    pub fn opened(&mut self, size: u64) {
-        self.written = size;
     }
 }
 
@@ -297,7 +353,7 @@ mod tests {
 
     #[test]
     fn lines_beyond_the_buffer_are_dropped_and_counted() {
-        let mut journal = Journal::new(true, 0, Vec::new());
+        let mut journal = Journal::new(true, Vec::new());
         let line = vec![b'x'; 1000];
         for _ in 0..JOURNAL_BUFFER_MAX / 500 {
             journal.input(Duration::ZERO, About::Server, &line);
@@ -312,5 +368,60 @@ mod tests {
             text.contains(&format!("* {dropped} lines were dropped\n")),
             "{text:.200}"
         );
+    }
+
+    /// Nothing but LFs: each cost 110 bytes of journal.
+    #[test]
+    fn lines_cost_the_journal_in_proportion_to_their_bytes() {
+        for line in [
+            &b""[..],
+            b"x",
+            b"\xff\xff",
+            b"123456789012345",
+            b"1234567890123456",
+        ] {
+            let mut journal = Journal::new(true, Vec::new());
+            let (mut came, mut cost) = (0, 0);
+            for number in 0..200_000 {
+                let wall = Duration::from_millis(number / 20);
+                journal.input(wall, About::Server, line);
+                came += line.len() + 1;
+                cost += journal.buffer.len();
+                journal.buffer.consume(journal.buffer.len());
+            }
+            assert!(
+                cost < 8 * came + 2 * JOURNAL_SHORT_MAX,
+                "{line:?}: {cost} for {came}"
+            );
+            assert_eq!(journal.dropped(), 0);
+        }
+    }
+
+    #[test]
+    fn short_lines_that_are_not_written_are_counted() {
+        let mut journal = Journal::new(true, Vec::new());
+        for _ in 0..10_000 {
+            journal.input(Duration::from_secs(7), About::Server, b"x");
+        }
+        let written = journal
+            .buffer
+            .as_slice()
+            .split(|&byte| byte == b'\n')
+            .count() as u64
+            - 1;
+        assert!(written > 900, "{written}");
+        journal.buffer.consume(journal.buffer.len());
+        journal.input(
+            Duration::from_secs(8),
+            About::Server,
+            b"a line as they should be",
+        );
+        let text = String::from_utf8_lossy(journal.buffer.as_slice()).into_owned();
+        let left = 10_000 - written;
+        let said = format!("- server * {left} short lines of {left} bytes are not written here\n");
+        assert!(text.contains(&said), "{text}");
+        // The next minute they are written again.
+        journal.input(Duration::from_secs(68), About::Server, b"x");
+        assert!(journal.buffer.as_slice().ends_with(b" < x\n"));
     }
 }

@@ -45,8 +45,6 @@ impl<H: Host> Node<H> {
     pub fn start(&mut self, event_loop: &mut Loop<H>) -> io::Result<()> {
         let floor = &mut self.desk.floor(event_loop);
         self.parts.open(floor)?;
-        let size = floor.event_loop.world.journal_size();
-        floor.shared.journal.opened(size);
         let address = floor.shared.config.roster.servers[floor.shared.config.me].address;
         floor.notice(About::Server, format_args!("listens on {address}"));
         for warning in floor.shared.config.warnings() {
@@ -64,6 +62,11 @@ impl<H: Host> Node<H> {
     /// The server's copy of the table.
     pub fn store(&self) -> &Store {
         self.desk.shared.replica.store()
+    }
+
+    /// Bytes of input and answers that are held for all accepted connections.
+    pub fn held(&self) -> usize {
+        self.desk.shared.held
     }
 
     /// How many records each link that is up owes its neighbour.

@@ -188,10 +188,7 @@ impl<H: Host> Parts<H> {
             }
             Part::Journal => {
                 let text = match floor.event_loop.world.journal_reopened() {
-                    Ok(size) => {
-                        floor.shared.journal.opened(size);
-                        String::from("the journal was reopened")
-                    }
+                    Ok(()) => String::from("the journal was reopened"),
                     Err(why) => format!("the journal could not be reopened: {why}"),
                 };
                 floor.notice(About::Server, format_args!("{text}"));
@@ -263,6 +260,10 @@ impl<H: Host> Parts<H> {
             for token in work.next_turn(portions.work_a_turn, portions.visits_a_turn) {
                 floor.event_loop.call_soon(Callback::Again(token));
             }
+        }
+        if floor.shared.held > floor.shared.config.max_client_bytes {
+            self.clients.make_room(floor);
+            self.carry_on(floor);
         }
         if let Some(snapshots) = &mut self.snapshots {
             snapshots.before_poll(floor);
@@ -338,6 +339,7 @@ impl<H: Host> Parts<H> {
             goes_on: _,
         } = self;
         door.check_invariants(desk);
+        desk.check_invariants();
         links.check_invariants(desk);
         if let Some(questions) = questions {
             questions.check_invariants(desk);
@@ -398,6 +400,12 @@ impl<H: Host> Parts<H> {
             ("connections", connections.len(), most, "--max-connections"),
             clients,
             ("bytes in the table", bytes, bytes_max, ""),
+            (
+                "bytes held for clients",
+                shared.held,
+                shared.config.max_client_bytes,
+                "--max-client-bytes",
+            ),
             (
                 "connections that want more of a turn",
                 shared.work.waiting(),

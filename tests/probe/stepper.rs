@@ -265,7 +265,7 @@ fn a_replay_that_nobody_can_hold_runs_to_its_end() {
         (["--replay", "nothing"], "--replay nothing: No such file"),
         (
             ["--replay", "empty"],
-            "expected it to begin with \"herd recording 3\"",
+            "expected it to begin with \"herd recording 4\"",
         ),
         (["--json", "Clark"], "expected --ps ADDR beside it"),
         (["--step", "--all"], "expected a NAME"),

@@ -54,6 +54,7 @@ fn help_and_version_go_to_standard_output() {
         "--max-log",
         "--max-connections",
         "--max-per-address",
+        "--max-client-bytes",
         "--plain-peers",
         "--peer-cert",
         "--peer-key",

@@ -52,6 +52,11 @@ impl Stage {
         sent
     }
 
+    /// Bytes that are held for all its clients.
+    fn held(&self) -> usize {
+        self.sim.application(0).expect("it is up").held()
+    }
+
     /// What has come, and whether the stream is over.
     fn take(&mut self) -> (String, bool) {
         self.sim.hear(self.client)
@@ -201,6 +206,79 @@ fn one_far_address_cannot_take_all_connections() {
     };
     assert!(!visit([192, 0, 2, 1]), "one has left");
     assert!(visit([192, 0, 2, 1]), "and its place is taken");
+}
+
+/// Whoever has one address of IPv6 has 2^64 of them.
+#[test]
+fn the_addresses_of_one_network_are_one_visitor() {
+    let mut stage = Stage::new(|config| config.max_per_address = 2);
+    let mut refused = |host: &str| {
+        stage.sim.net_mut().client_host = host.parse().expect("an address");
+        stage.client = stage.sim.client(0);
+        stage.wait(SECOND);
+        stage.take() == (String::new(), true)
+    };
+    for (host, too_many) in [
+        ("2001:db8:0:1::1", false),
+        ("2001:db8:0:1::2", false),
+        ("2001:db8:0:1:ffff:ffff:ffff:ffff", true),
+        ("2001:db8:0:2::1", false),
+        // These are addresses of IPv4, each for itself.
+        ("::ffff:192.0.2.1", false),
+        ("::ffff:192.0.2.2", false),
+        ("192.0.2.1", false),
+        ("::ffff:192.0.2.1", true),
+        ("::1", false),
+        ("::1", false),
+        ("::1", false),
+    ] {
+        assert_eq!(refused(host), too_many, "{host}");
+    }
+}
+
+/// Whoever says PEER is no friend yet: half a line is waited for no longer than a client's.
+#[test]
+fn a_neighbour_that_does_not_finish_its_line_is_closed() {
+    let mut stage = pair(|_| {});
+    stage.send("PEER Other\n");
+    stage.wait(5 * CLIENT_LINE_DEADLINE);
+    assert!(!stage.take().1, "a neighbour may be silent");
+    stage.send(&"x".repeat(3_000));
+    stage.ends_in(CLIENT_LINE_DEADLINE);
+}
+
+/// A server with a neighbour that is never there.
+fn pair(change: impl FnOnce(&mut Config)) -> Stage {
+    Stage::new(|config| {
+        *config = crate::stage::config(&["Solo", "Other"]);
+        change(config);
+    })
+}
+
+/// So many that each holds little: those that hold most go first, whoever came first.
+#[test]
+fn all_clients_together_hold_so_much_and_no_more() {
+    let mut stage = pair(|config| config.max_client_bytes = 100_000);
+    let modest = stage.client;
+    stage.send("half a li");
+    let mut greedy = Vec::new();
+    for number in 0..40 {
+        let client = stage.sim.client(0);
+        // One in four says that it is a neighbour.
+        let greeting = if number % 4 == 0 { "PEER Other\n" } else { "" };
+        let line = "x".repeat(3_000 + number);
+        stage.client = client;
+        stage.send(greeting);
+        stage.send(&line);
+        greedy.push(client);
+        let held = stage.held();
+        assert!(held <= 100_000, "{held} bytes are held");
+    }
+    let closed = greedy.iter().filter(|end| stage.sim.hear(**end).1).count();
+    assert!((8..20).contains(&closed), "{closed} of 40 were closed");
+    stage.client = modest;
+    stage.send("ne\n");
+    assert_eq!(stage.take(), (String::from("? half a line\n"), false));
 }
 
 #[test]

@@ -41,7 +41,11 @@ const PARTS: [(&str, usize, &[&str]); 17] = [
     (
         "journal",
         1200,
-        &["server/journal.rs", "worlds/os/appender.rs"],
+        &[
+            "server/journal.rs",
+            "worlds/os/appender.rs",
+            "worlds/os/journal_file.rs",
+        ],
     ),
     (
         "what a server shows",

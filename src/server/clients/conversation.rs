@@ -218,8 +218,10 @@ impl<H: Host> Conversation<'_, H> {
     /// `? ` and the line, to a client. A neighbour is never answered; its journal entry says it.
     fn invalid(&mut self, line: &[u8]) {
         if let Role::Neighbour(_) = self.inbound.role() {
-            let text = format_args!("ignored: expected AT, {} bytes came", line.len());
-            return self.notice(text);
+            let wall = self.shared.journal_time(self.event_loop);
+            let about = about(self.inbound);
+            let journal = &mut self.shared.journal;
+            return journal.remark(wall, about, "ignored: expected AT", line);
         }
         let out = &mut self.shared.answers.out;
         let start = out.len();

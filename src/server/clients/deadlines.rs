@@ -29,6 +29,9 @@ pub struct Deadlines {
     pub linger_max: Option<Duration>,
     /// For the next command.
     pub idle: Option<Duration>,
+    /// Bytes of input and answers that were held for it when that was last counted. (They stand here
+    /// since whoever holds some has a deadline, and few hold any.)
+    pub held: usize,
     /// The timer.
     pub armed: Option<(Duration, Handle)>,
 }

@@ -345,27 +345,36 @@ impl<S> Inbound<S> {
         self.again
     }
 
-    /// Sets the deadlines that the connection's state asks for. A handshake is as a line.
-    pub fn set_deadlines(&mut self, now: Duration, idle: Duration, handshake: bool) {
+    /// Sets the deadlines that the connection's state asks for, and counts the bytes that all connections
+    /// hold. A handshake is as a line.
+    pub fn set_deadlines(
+        &mut self,
+        now: Duration,
+        idle: Duration,
+        handshake: bool,
+        all_held: &mut usize,
+    ) {
         let client = self.role == Role::Client;
-        let line = client
-            && self.phase == Phase::Open
+        let line = self.phase == Phase::Open
             && !self.backlogged
             && !self.paused
             && !self.waits
             && (handshake || !self.partial.is_empty());
         let unsent = self.transport.unsent() > 0;
+        let held = self.transport.unsent() + self.partial.len();
         let linger = self.phase == Phase::Lingering;
         let busy = self.paused || self.waits || self.backlogged || unsent;
         let quiet = self.phase == Phase::Open && !busy;
         let is_idle = client && quiet && !idle.is_zero();
-        if self.deadlines.is_none() && !(line || unsent || linger || is_idle) {
+        if self.deadlines.is_none() && !(line || held > 0 || linger || is_idle) {
             return;
         }
         let keep = |wanted: bool, old: Option<Duration>, patience: Duration| {
             wanted.then(|| old.unwrap_or(now.saturating_add(patience)))
         };
         let deadlines = self.deadlines.get_or_insert_default();
+        *all_held = *all_held - deadlines.held + held;
+        deadlines.held = held;
         deadlines.line = keep(line, deadlines.line, CLIENT_LINE_DEADLINE);
         deadlines.unsent = keep(unsent, deadlines.unsent, CLIENT_UNSENT_DEADLINE);
         deadlines.linger = keep(linger, deadlines.linger, LINGER_DEADLINE);
@@ -410,10 +419,17 @@ impl<S> Inbound<S> {
         match deadlines.earliest() {
             Some((when, why)) => (when <= now).then_some(why),
             None => {
-                self.deadlines = None;
+                self.deadlines.take_if(|deadlines| deadlines.held == 0);
                 None
             }
         }
+    }
+
+    /// The bytes that it was counted with.
+    pub fn held(&self) -> usize {
+        self.deadlines
+            .as_ref()
+            .map_or(0, |deadlines| deadlines.held)
     }
 
     /// Closes the stream; the timer that stands, to be cancelled.

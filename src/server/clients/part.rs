@@ -1,5 +1,6 @@
 //! The part for accepted connections: from their first byte to their last.
 
+use std::cmp::Reverse;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -139,7 +140,8 @@ impl Clients {
             None => {}
         }
         let handshake = config.tls && floor.event_loop.world.is_handshaking(inbound.stream());
-        inbound.set_deadlines(floor.event_loop.time(), config.client_idle, handshake);
+        let (now, held) = (floor.event_loop.time(), &mut floor.shared.held);
+        inbound.set_deadlines(now, config.client_idle, handshake, held);
         arm(inbound, floor.event_loop);
         inbound.check_invariants(&config.portions);
     }
@@ -210,12 +212,34 @@ impl Clients {
         let Some(Connection::Inbound(inbound)) = floor.connections.remove(token) else {
             return;
         };
+        floor.shared.held -= inbound.held();
         let (about, address) = (about(&inbound), inbound.address());
         if let Some(timer) = inbound.close(&mut floor.event_loop.world) {
             floor.event_loop.cancel(timer);
         }
         floor.notice(about, format_args!("dropped: {why}"));
         floor.shared.intend(Intent::Freed(Some(address)));
+    }
+
+    /// All clients together hold more than they may: those that hold most go, until there is room again
+    /// for a sixteenth.
+    #[cold]
+    pub fn make_room<H: Host>(&mut self, floor: &mut Floor<H>) {
+        let most = floor.shared.config.max_client_bytes;
+        let held = |(token, connection): (Token, &Connection<H>)| match connection {
+            Connection::Inbound(inbound) => Some((inbound.held(), token)),
+            _ => None,
+        };
+        let mut greedy: Vec<_> = floor.connections.iter().filter_map(held).collect();
+        greedy.sort_unstable_by_key(|(held, token)| (Reverse(*held), token.generation));
+        for (held, token) in greedy {
+            if floor.shared.held <= most - most / 16 {
+                break;
+            }
+            let why =
+                format!("it held {held} bytes, more than others, and there was no room for all");
+            self.connection_lost(floor, token, &why);
+        }
     }
 
     /// Says, once a minute, that new clients are refused.
@@ -235,7 +259,10 @@ impl Clients {
     pub fn limits(config: &Config) -> Vec<Limit> {
         let (closed, waits) = ("closed", "the rest waits for the next turn");
         let (idle, ahead) = (config.client_idle, config.max_ahead);
+        let (all, greedy) = (config.max_client_bytes, "those that hold most are closed");
         vec![
+            Limit::of("CLIENT_BYTES_MAX", "input and answers of all clients", all, "bytes", greedy)
+                .option("max-client-bytes"),
             limit!(LINE_MAX, "a line", "bytes", "answered with ? and its beginning, then closed"),
             limit!(TOO_LONG_ECHO, "of a longer one, the beginning", "bytes", closed),
             limit!(ID_MAX, "a client's id", "bytes", "the command is invalid"),

@@ -5,17 +5,15 @@
 //! unasked, so that a busy server pays no call for it; with nothing to do it parks, and only then is it
 //! woken. A server that is killed loses what has waited for that long.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::journal_file::JournalFile;
 use super::waker::OsWaker;
 use crate::event_loop::Wake;
-use crate::net::private_file;
 
 /// Bytes of journal that wait for the thread; what is more waits with the server.
 pub const APPENDER_BUFFER_MAX: usize = 2 << 20;
@@ -24,17 +22,14 @@ pub const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// The end of the server waits for a disk that has taken nothing for this long at most.
 pub const APPENDER_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Linux: open(2). A journal on a pipe must not hold up the thread's end when nobody reads.
-const O_NONBLOCK: i32 = 0o4000;
-
 /// What the loop and the thread share.
 #[derive(Default)]
 struct State {
     waiting: Vec<u8>,
     /// The file is to be opened anew, once the bytes before this one of those that wait are written.
     reopen: Option<usize>,
-    /// How that went, as long as nobody has heard: the file's size.
-    reopened: Option<Result<u64, String>>,
+    /// How that went, as long as nobody has heard.
+    reopened: Option<Result<(), String>>,
     parked: bool,
     closing: bool,
     /// The disk had its time: what is not written will not be.
@@ -65,21 +60,19 @@ impl Shared {
 /// A file that a thread appends to.
 pub struct Appender {
     shared: Arc<Shared>,
-    size: u64,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Appender {
-    /// Opens the file at its end, and starts the thread.
+    /// Opens the file at its end, and starts the thread. What would grow beyond `max` bytes becomes
+    /// FILE.1 (0: never).
     ///
     /// # Errors
     /// As the system says.
-    pub fn open(path: &Path, waker: Arc<OsWaker>) -> io::Result<Appender> {
-        let file = open_to_append(path)?;
-        let size = file.metadata()?.len();
+    pub fn open(path: &Path, max: u64, waker: Arc<OsWaker>) -> io::Result<Appender> {
+        let file = JournalFile::open(path, max)?;
         let shared = Arc::new(Shared::default());
         let writer = Writer {
-            path: path.to_path_buf(),
             file,
             shared: Arc::clone(&shared),
             waker,
@@ -88,14 +81,8 @@ impl Appender {
         let thread = thread.spawn(move || writer.run())?;
         Ok(Appender {
             shared,
-            size,
             thread: Some(thread),
         })
-    }
-
-    /// Bytes that the file held when it was opened.
-    pub fn size(&self) -> u64 {
-        self.size
     }
 
     /// Leaves bytes for the thread; how many there was room for. At the `last` there is for all.
@@ -131,8 +118,8 @@ impl Appender {
         self.shared.state().reopened.is_some()
     }
 
-    /// How the last [`Appender::reopen`] went: the size of the file, or why the old one stays in use.
-    pub fn reopened(&self) -> Result<u64, String> {
+    /// How the last [`Appender::reopen`] went: perhaps why the old file stays in use.
+    pub fn reopened(&self) -> Result<(), String> {
         let reopened = self.shared.state().reopened.take();
         reopened.unwrap_or_else(|| Err(String::from("it is under way")))
     }
@@ -169,8 +156,7 @@ impl Drop for Appender {
 
 /// The thread's side.
 struct Writer {
-    path: PathBuf,
-    file: File,
+    file: JournalFile,
     shared: Arc<Shared>,
     waker: Arc<OsWaker>,
 }
@@ -240,19 +226,8 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        let opened = open_to_append(&self.path).and_then(|file| {
-            let size = file.metadata()?.len();
-            self.file = file;
-            Ok(size)
-        });
+        let opened = self.file.reopen();
         self.shared.state().reopened = Some(opened.map_err(|error| error.to_string()));
         self.waker.wake();
     }
-}
-
-fn open_to_append(path: &Path) -> io::Result<File> {
-    private_file()
-        .append(true)
-        .custom_flags(O_NONBLOCK)
-        .open(path)
 }

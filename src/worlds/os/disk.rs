@@ -87,7 +87,10 @@ impl Disk for OsDisk {
 
 /// Gives a new file the mode and the owner of the one in whose place it goes. Who may not give it
 /// away lets nobody else read it.
-fn keep_rights(path: &Path, file: &File) -> io::Result<()> {
+///
+/// # Errors
+/// As the system says.
+pub fn keep_rights(path: &Path, file: &File) -> io::Result<()> {
     let old = match fs::metadata(path) {
         Ok(old) => old,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

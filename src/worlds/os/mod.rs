@@ -2,6 +2,7 @@
 
 mod appender;
 mod disk;
+mod journal_file;
 mod resolving;
 mod saver;
 mod signals;

@@ -131,12 +131,13 @@ impl OsWorld {
         self.saver = Some(Saver::new(path));
     }
 
-    /// Opens the journal's file, at its end, for a thread that writes it.
+    /// Opens the journal's file, at its end, for a thread that writes it. One that would grow beyond
+    /// `max` bytes becomes FILE.1, and a new one begins (0: never).
     ///
     /// # Errors
     /// As the system says.
-    pub fn open_journal(&mut self, path: &Path) -> io::Result<()> {
-        self.journal = Some(Appender::open(path, Arc::clone(&self.waker))?);
+    pub fn open_journal(&mut self, path: &Path, max: u64) -> io::Result<()> {
+        self.journal = Some(Appender::open(path, max, Arc::clone(&self.waker))?);
         Ok(())
     }
 
@@ -395,10 +396,6 @@ impl Host for OsWorld {
         Ok(journal.map_or(bytes.len(), |journal| journal.append(bytes, last)))
     }
 
-    fn journal_size(&mut self) -> u64 {
-        self.journal.as_ref().map_or(0, Appender::size)
-    }
-
     fn reload_identity(&mut self) -> Result<bool, String> {
         if let Some((files, identity)) = &mut self.identity {
             if let Some(fresh) = Identity::read(files)? {
@@ -441,9 +438,9 @@ impl Host for OsWorld {
         }
     }
 
-    fn journal_reopened(&mut self) -> Result<u64, String> {
+    fn journal_reopened(&mut self) -> Result<(), String> {
         let journal = self.journal.as_ref();
-        journal.map_or(Ok(0), Appender::reopened)
+        journal.map_or(Ok(()), Appender::reopened)
     }
 }
 

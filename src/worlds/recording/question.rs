@@ -26,7 +26,6 @@ pub enum Kind {
     WallClock,
     Random,
     AppendJournal,
-    JournalSize,
     ReopenJournal,
     Listen,
     Accept,
@@ -62,7 +61,7 @@ pub enum Kind {
 }
 
 /// Every kind, what it does in words, and how many numbers its question has.
-const KINDS: [(Kind, &str, usize); 40] = [
+const KINDS: [(Kind, &str, usize); 39] = [
     (Kind::End, "ends", 0),
     (Kind::Time, "asks for the time", 0),
     (Kind::Stopwatch, "reads the stopwatch", 0),
@@ -71,7 +70,6 @@ const KINDS: [(Kind, &str, usize); 40] = [
     (Kind::WallClock, "asks for the wall clock", 0),
     (Kind::Random, "asks for a random number", 0),
     (Kind::AppendJournal, "writes to the journal", 2),
-    (Kind::JournalSize, "asks for the journal's size", 0),
     (Kind::ReopenJournal, "reopens the journal", 1),
     (Kind::Listen, "listens", 2),
     (Kind::Accept, "accepts", 2),

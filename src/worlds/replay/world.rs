@@ -241,11 +241,6 @@ impl Host for ReplayWorld {
         })
     }
 
-    fn journal_size(&mut self) -> u64 {
-        self.ask(Question::new(Kind::JournalSize), |from| from.number())
-            .unwrap_or_default()
-    }
-
     fn reload_identity(&mut self) -> Result<bool, String> {
         let question = Question::new(Kind::ReloadIdentity);
         self.ask_result(question, |from| from.flag())
@@ -276,9 +271,9 @@ impl Host for ReplayWorld {
         self.ask(Question::with(Kind::ReopenJournal, job, 0), |_| Some(()));
     }
 
-    fn journal_reopened(&mut self) -> Result<u64, String> {
+    fn journal_reopened(&mut self) -> Result<(), String> {
         let question = Question::new(Kind::JournalReopened);
-        self.ask_result(question, |from| from.number())
+        self.ask_result(question, |_| Some(()))
             .map_err(|error| error.to_string())
     }
 }

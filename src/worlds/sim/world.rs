@@ -159,10 +159,6 @@ impl Host for SimWorld {
         Ok(bytes.len())
     }
 
-    fn journal_size(&mut self) -> u64 {
-        0
-    }
-
     fn reload_identity(&mut self) -> Result<bool, String> {
         Ok(false)
     }
@@ -194,8 +190,8 @@ impl Host for SimWorld {
         net.done(self.node, job, Ok(Vec::new()));
     }
 
-    fn journal_reopened(&mut self) -> Result<u64, String> {
-        Ok(0)
+    fn journal_reopened(&mut self) -> Result<(), String> {
+        Ok(())
     }
 }
 

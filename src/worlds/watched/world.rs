@@ -341,12 +341,6 @@ impl<W: Host> Host for Watched<W> {
         answer
     }
 
-    fn journal_size(&mut self) -> u64 {
-        let size = self.inner.journal_size();
-        self.record(Question::new(Kind::JournalSize), |out| out.number(size));
-        size
-    }
-
     fn reload_identity(&mut self) -> Result<bool, String> {
         let answer = self.inner.reload_identity();
         self.record(Question::new(Kind::ReloadIdentity), |out| {
@@ -392,10 +386,10 @@ impl<W: Host> Host for Watched<W> {
         self.record(Question::with(Kind::ReopenJournal, job, 0), |_| ());
     }
 
-    fn journal_reopened(&mut self) -> Result<u64, String> {
+    fn journal_reopened(&mut self) -> Result<(), String> {
         let answer = self.inner.journal_reopened();
         self.record(Question::new(Kind::JournalReopened), |out| {
-            out.result(&worded(&answer), |out, &size| out.number(size));
+            out.result(&worded(&answer), |_, ()| ());
         });
         answer
     }

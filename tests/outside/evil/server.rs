@@ -123,7 +123,7 @@ fn run(port: u16, ca: &str, journal: &Path, tell: &Told) -> Longest {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut world = OsWorld::new().expect("a poller");
         world.use_tls(Trust::Places, tls.clone());
-        world.open_journal(journal).expect("a journal");
+        world.open_journal(journal, 0).expect("a journal");
         let mut event_loop = EventLoop::new(world);
         let mut watched = Watched {
             node: Node::new(config(address, port)),
