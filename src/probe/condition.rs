@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::words::{Misunderstood, duration};
+use super::words::{Misunderstood, duration, number};
 use crate::herd::Command as Line;
 use crate::server::CALLBACK_KINDS;
 
@@ -67,9 +67,7 @@ impl Condition {
         let rest = rest.trim();
         let number = |what: &str| {
             let digits = rest.trim_start_matches('#');
-            digits
-                .parse()
-                .map_err(|_| Misunderstood(format!("{rest:?}: expected {what}")))
+            number(digits).ok_or_else(|| Misunderstood(format!("{rest:?}: expected {what}")))
         };
         match word {
             "timer" if rest.is_empty() => Ok(Condition::Timer),
@@ -188,6 +186,11 @@ mod tests {
             "callback Jump",
             "connection x",
             "connection 4294967299",
+            "connection +3",
+            "connection #+3",
+            "turn +40",
+            "time +2s",
+            "slow +5ms",
             "peer",
             "timer 3",
             "slow",

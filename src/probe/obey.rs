@@ -7,6 +7,7 @@ use super::command::{Command, Table, help};
 use super::session::{Goal, Session};
 use super::stops::Stops;
 use super::tables;
+use super::words::number;
 use crate::server::SIGTERM;
 use crate::worlds::Stage;
 
@@ -87,7 +88,7 @@ impl<H: Stage> Session<H> {
 
     fn print(&self, what: &str) -> Result<String, String> {
         let view = self.view();
-        let connection = what.trim_start_matches('#').parse::<u32>().is_ok();
+        let connection = number::<u32>(what.trim_start_matches('#')).is_some();
         let path = match connection {
             true => format!("connections.{what}"),
             false => what.to_string(),

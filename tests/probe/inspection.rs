@@ -300,6 +300,19 @@ fn nonsense(address: SocketAddr) -> Vec<Case> {
             "400",
         ),
         (
+            "a length with a sign",
+            format!("POST /command HTTP/1.1\r\n{own}{json}Content-Length: +2\r\n\r\n{{}}"),
+            "400",
+        ),
+        (
+            "a port with a sign",
+            format!(
+                "GET / HTTP/1.1\r\nHost: localhost:+{}\r\n\r\n",
+                address.port()
+            ),
+            "403",
+        ),
+        (
             "no JSON",
             format!("POST /command HTTP/1.1\r\n{own}{json}Content-Length: 3\r\n\r\n{{}}x"),
             "400",
