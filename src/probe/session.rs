@@ -119,7 +119,7 @@ impl<H: Stage> Session<H> {
             }
         }
         if let Some(tracer) = &mut self.tracer {
-            tracer.flush();
+            tracer.end();
         }
         Ok(())
     }
