@@ -18,7 +18,6 @@ use super::stops::Stops;
 use super::tables;
 use super::tracer::Tracer;
 use super::view::Phase;
-use crate::event_loop::Origin;
 use crate::server::{Limit, SIGINT};
 use crate::worlds::recording::Ending;
 use crate::worlds::{Exchange, Stage, Way};
@@ -178,17 +177,7 @@ impl<H: Stage> Session<H> {
         if self.stops.is_empty() {
             return None;
         }
-        let (_, pending) = self.driver.coming()?;
-        let node = self.driver.node();
-        let coming = Coming {
-            kind: pending.callback.kind(),
-            connection: pending.callback.subject().map(|token| token.generation),
-            peer: node.neighbour_of(&pending.callback),
-            timer: pending.origin == Origin::Timer,
-            turn: self.driver.event_loop().iteration(),
-            time: self.driver.event_loop().time(),
-        };
-        self.stops.before(&coming)
+        self.stops.before(&Coming::of(&self.driver)?)
     }
 
     /// Runs one moment and tells of it. What stops the loop after it, if something does.

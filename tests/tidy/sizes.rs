@@ -10,7 +10,7 @@ const FILE_LINES_MAX: usize = 500;
 /// The parts of the house: how many lines of code each may have, and which files and folders below
 /// `src` are its own (the longest name that fits decides). The first is the core: what every server
 /// runs, asked or not.
-const PARTS: [(&str, usize, &[&str]); 15] = [
+const PARTS: [(&str, usize, &[&str]); 16] = [
     (
         "core",
         6500,
@@ -74,14 +74,17 @@ const PARTS: [(&str, usize, &[&str]); 15] = [
         1200,
         &[
             "probe/command.rs",
-            "probe/condition.rs",
             "probe/console.rs",
             "probe/narrate.rs",
             "probe/obey.rs",
             "probe/session.rs",
-            "probe/stops.rs",
             "probe/words.rs",
         ],
+    ),
+    (
+        "breakpoints",
+        1200,
+        &["probe/condition.rs", "probe/stops.rs"],
     ),
     (
         "page",
