@@ -211,8 +211,10 @@ impl<H: Stage> Session<H> {
         let words = words.unwrap_or_default();
         // Whoever looks wakes the loop now and then: turns with nothing in them are not worth a row.
         let idle = self.goal == Goal::Forever && self.driver.last_poll().todo == 0;
-        if looked_at && !(idle && exchanges.is_empty()) {
-            self.remember(&moved, says, &exchanges);
+        match idle && exchanges.is_empty() {
+            true => {}
+            false if looked_at => self.remember(&moved, says, &exchanges),
+            false => self.driver.meters().miss(),
         }
         if let Some(tracer) = &mut self.tracer {
             tracer.moment(&self.driver, &moved, &words, &exchanges);
@@ -345,17 +347,19 @@ impl<H: Stage> Session<H> {
 
     /// Looks after those who look, if they have asked for something.
     fn attend_if_asked(&mut self) -> io::Result<()> {
-        // A poll that ended for their sake has an empty turn: it is over before anybody looks.
-        if self.driver.phase() == Phase::BeforeFinish {
-            return Ok(());
+        let told = matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
+        // In the middle of a turn a look would count for the callback behind it. But moments that are
+        // told or watched take long, and so can a turn of them.
+        match self.driver.phase() {
+            Phase::BeforePoll => {}
+            Phase::BetweenCallbacks if told || self.stops.watches() => {}
+            _ => return Ok(()),
         }
         let Some(inspection) = &mut self.inspection else {
             return Ok(());
         };
         let turn = self.driver.event_loop().iteration();
         let replay = self.rewind.is_some() && turn.is_multiple_of(LOOK_EVERY);
-        // Moments that are told take long, and so can a turn of them: it polls only at its end.
-        let told = matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
         let wish = inspection.wish();
         if wish.rests && !told {
             return Ok(());
@@ -389,7 +393,11 @@ impl<H: Stage> Session<H> {
                 break;
             }
         }
-        self.inspection.as_mut().map_or(Ok(()), Inspection::end)
+        if let Some(inspection) = &mut self.inspection {
+            let took = inspection.end()?;
+            self.driver.meters().looked(took);
+        }
+        Ok(())
     }
 
     fn serve(&mut self, ask: Ask) {

@@ -11,3 +11,4 @@ mod perfetto;
 mod recording;
 mod stepper;
 mod trace;
+mod unseen;
