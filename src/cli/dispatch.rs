@@ -35,8 +35,7 @@ pub fn main(arguments: &[String]) -> ExitCode {
             Err(problem) => fail(1, &problem),
         },
         Ok(Task::Replay { path, look }) => match replay(&path, &look) {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
+            Ok(status) => ExitCode::from(status),
             Err(problem) => fail(WRONG_USE, &problem),
         },
         Ok(Task::One(one)) => match run(&one) {

@@ -19,7 +19,6 @@ use super::tables;
 use super::tracer::Tracer;
 use super::view::Phase;
 use crate::server::{Limit, SIGINT};
-use crate::worlds::recording::Ending;
 use crate::worlds::{Exchange, Stage, Way};
 
 /// Makes a replay that stands at its beginning.
@@ -313,14 +312,8 @@ impl<H: Stage> Session<H> {
     }
 
     fn how_it_ended(&self) -> String {
-        match self.driver.event_loop().world.ending() {
-            Some(Ending::Complete) => String::from("the replay is equal to the recording"),
-            Some(Ending::Cut) => {
-                String::from("equal so far; the recording ends here, without a good end")
-            }
-            Some(Ending::Different(difference)) => difference.to_string(),
-            None => String::from("it has stopped"),
-        }
+        let ending = self.driver.event_loop().world.ending();
+        ending.map_or(String::from("it has stopped"), |ending| ending.to_string())
     }
 
     /// Everything there is to see.

@@ -62,7 +62,7 @@ const PARTS: [(&str, usize, &[&str]); 17] = [
         ],
     ),
     ("simulation", 1200, &["worlds/sim"]),
-    ("recordings", 1200, &["worlds/recording", "worlds/replay"]),
+    ("recordings", 1200, &["worlds/recording"]),
     (
         "watching",
         1200,
@@ -107,6 +107,7 @@ const PARTS: [(&str, usize, &[&str]); 17] = [
             "probe/tracer.rs",
             "probe/header.rs",
             "probe/replay.rs",
+            "worlds/replay",
         ],
     ),
     (
