@@ -32,6 +32,8 @@ pub struct Meters {
     since: Duration,
     /// What looks took since the last poll.
     looked: Duration,
+    /// Those before the last poll lie between its beginning and this.
+    looks_end: Duration,
     /// How long polls have slept that only a look ended: the next goes on where they did.
     slept: Duration,
 }
@@ -131,14 +133,16 @@ impl Meters {
                     events: *events,
                     todo: *todo,
                 };
-                self.slept += took.saturating_sub(std::mem::take(&mut self.looked));
+                let looked = std::mem::take(&mut self.looked);
+                self.looks_end = *began + looked;
+                self.slept += took.saturating_sub(looked);
                 if !self.last_poll.is_idle() {
                     self.poll.record(std::mem::take(&mut self.slept));
                 }
             }
             Observation::Started(_, pending) => self.since = pending.since,
             Observation::Finished { began, took, .. } => {
-                self.wait.record(began.saturating_sub(self.since));
+                self.wait.record(self.waited(*began));
                 self.run.record(*took);
                 self.last_lap = *began + *took;
             }
@@ -154,6 +158,13 @@ impl Meters {
             }
             Observation::SlowCallback { .. } | Observation::SlowIteration { .. } => {}
         }
+    }
+
+    /// How long a callback that begins has waited; looks that came between are no part of it.
+    fn waited(&self, began: Duration) -> Duration {
+        let from = self.since.max(self.last_poll.began);
+        let looked = self.looks_end.saturating_sub(from);
+        began.saturating_sub(self.since).saturating_sub(looked)
     }
 
     /// A look took so long, between two turns: the loop's clock went on, but nothing of the server ran.
@@ -237,6 +248,25 @@ mod tests {
         let rows = recent.as_array().expect("an array");
         assert_eq!(rows.len(), RECENT_MAX);
         assert_eq!(rows[0]["moment"], 5);
+    }
+
+    #[test]
+    fn a_look_is_no_part_of_a_wait() {
+        let at = Duration::from_secs;
+        let mut meters = Meters::default();
+        meters.looked(at(5));
+        meters.observe(&Observation::Polled {
+            began: at(10),
+            took: at(6),
+            timeout: Some(Duration::ZERO),
+            events: 0,
+            todo: 3,
+        });
+        // Queued in the turn before; a timer that was due during the look; told by the poll.
+        for (since, wanted) in [(8, 4), (13, 2), (16, 1)] {
+            meters.since = at(since);
+            assert_eq!(meters.waited(at(17)), at(wanted), "{since}");
+        }
     }
 
     #[test]
