@@ -174,7 +174,7 @@ pub fn recording(data: &[u8]) {
         records => records,
     };
     let mut good = data[..header].to_vec();
-    Blocks::default().put(&records, &mut good);
+    Blocks::new(&data[..header]).put(&records, &mut good);
     for file in [data, &good] {
         if let Ok(recording) = Recording::new(file) {
             recording.run();

@@ -164,6 +164,11 @@ fn a_damaged_recording_is_neither_equal_nor_different() {
     let directory = TempDir::new();
     let path = directory.path().join("damaged");
     let middle = (records + bytes.len()) / 2;
+    let digit = bytes
+        .windows(6)
+        .position(|part| part == b":10004")
+        .expect("a port")
+        + 5;
     let zeros = |from: usize| {
         let mut bytes = bytes.clone();
         bytes[from..].fill(0);
@@ -175,7 +180,13 @@ fn a_damaged_recording_is_neither_equal_nor_different() {
         bytes[at] ^= 0x80;
         bytes
     };
+    let another_port = || {
+        let mut bytes = bytes.clone();
+        bytes[digit] = b'5';
+        bytes
+    };
     for (what, damaged) in [
+        ("the header", another_port()),
         ("the first byte", flipped(records)),
         ("one of the first", flipped(records + 9)),
         ("the middle", flipped(middle)),

@@ -8,7 +8,7 @@ use herd::event_loop::EventLoop;
 use herd::herd::Roster;
 use herd::probe::{Probed, Recording, header};
 use herd::server::{Callback, Node};
-use herd::worlds::recording::{Ending, Recorder};
+use herd::worlds::recording::{Blocks, Ending, Recorder, Records};
 use herd::worlds::sim::{End, SimWorld, Simulation, WALL_CLOCK_START, Weather};
 use herd::worlds::watched::Watched;
 use herd::worlds::{Stage, Tap, Way};
@@ -157,7 +157,8 @@ fn with_rule(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
     let header = String::from_utf8(bytes[..end].to_vec()).expect("UTF-8");
     assert!(header.contains(old), "{header}");
     let mut changed = header.replace(old, new).into_bytes();
-    changed.extend_from_slice(&bytes[end..]);
+    let mut blocks = Blocks::new(&changed);
+    blocks.put(&Records::read(bytes, end).bytes, &mut changed);
     changed
 }
 

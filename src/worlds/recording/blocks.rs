@@ -7,17 +7,23 @@ use crate::worlds::mix::mix;
 /// Bytes of records in a block, at most.
 pub const BLOCK_MAX: usize = 32 * 1024;
 
-/// Before each block: its length, the same with every bit turned, and a hash of it and of all blocks
-/// before it.
+/// Before each block: its length, the same with every bit turned, and a hash of it and of all that stands
+/// before it, the header of the recording too.
 const HEAD: usize = 8;
 
 /// Puts records into blocks.
-#[derive(Default)]
 pub struct Blocks {
     hash: u32,
 }
 
 impl Blocks {
+    /// Blocks that come behind this header.
+    pub fn new(header: &[u8]) -> Blocks {
+        Blocks {
+            hash: hash(0, header),
+        }
+    }
+
     /// Puts `records` behind `file`.
     pub fn put(&mut self, records: &[u8], file: &mut Vec<u8>) {
         for block in records.chunks(BLOCK_MAX) {
@@ -55,7 +61,7 @@ impl Records {
             length: file.len(),
             damaged: None,
         };
-        let (mut at, mut before) = (header, 0);
+        let (mut at, mut before) = (header, hash(0, &file[..header]));
         while let Some(rest) = file.get(at..).filter(|rest| !rest.is_empty()) {
             let Some((length, due)) = head(rest) else {
                 // A cut may be anywhere, also in a head; of less than this nothing can be said.
@@ -67,7 +73,8 @@ impl Records {
             let block = &block[..length.min(block.len())];
             before = hash(before, block);
             if is_whole && due != before {
-                records.damaged = Some(at);
+                // If it is the first, the header may be what is damaged.
+                records.damaged = Some(if at == header { 0 } else { at });
                 break;
             }
             records.places.push((records.bytes.len(), at + HEAD));
@@ -109,9 +116,11 @@ fn hash(before: u32, block: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
+    const HEADER: &[u8] = b"h\n";
+
     /// A file of four blocks behind a header of two bytes, and where each begins.
     fn file(records: &[u8]) -> (Vec<u8>, Vec<usize>) {
-        let (mut file, mut blocks) = (b"h\n".to_vec(), Blocks::default());
+        let (mut file, mut blocks) = (HEADER.to_vec(), Blocks::new(HEADER));
         let mut begins = Vec::new();
         for part in records.chunks(records.len() / 4) {
             begins.push(file.len());
@@ -133,8 +142,8 @@ mod tests {
         assert_eq!(read.place(BLOCK_MAX), begins[1] + HEAD);
         assert_eq!(read.place(records.len()), file.len());
         // One call makes as many blocks as it needs.
-        let mut whole = b"h\n".to_vec();
-        Blocks::default().put(&records, &mut whole);
+        let mut whole = HEADER.to_vec();
+        Blocks::new(HEADER).put(&records, &mut whole);
         assert!(whole == file);
     }
 
@@ -163,12 +172,13 @@ mod tests {
             (&[1, 0, 2, 3], 0),
             (&[0, 1, 3, 2], 2),
         ] {
-            let mut damaged = b"h\n".to_vec();
+            let mut damaged = HEADER.to_vec();
             order
                 .iter()
                 .for_each(|&number| damaged.extend(block(number)));
             let read = Records::read(&damaged, 2);
-            assert_eq!(read.damaged, Some(begins[good]), "{order:?}");
+            let from = if good == 0 { 0 } else { begins[good] };
+            assert_eq!(read.damaged, Some(from), "{order:?}");
             assert_eq!(read.bytes, records[..50 * good]);
         }
     }

@@ -28,10 +28,11 @@ pub struct Recorder {
 impl Recorder {
     /// Begins a recording with `header`, one line of JSON.
     pub fn new(out: Box<dyn Write>, header: &str) -> Recorder {
+        let file = format!("{MAGIC}\n{header}\n").into_bytes();
         Recorder {
             encoder: Encoder::default(),
-            blocks: Blocks::default(),
-            file: format!("{MAGIC}\n{header}\n").into_bytes(),
+            blocks: Blocks::new(&file),
+            file,
             out: Some(out),
             error: None,
             begun: false,
