@@ -31,7 +31,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             let printed = ps(address, json).and_then(|text| print(&text));
             (1, printed.map(|()| true))
         }
-        Ok(Task::Replay { path, look }) => (WRONG_USE, replay(&path, &look)),
+        Ok(Task::Replay { path, look }) => match replay(&path, &look) {
+            Ok(status) => return ExitCode::from(status),
+            Err(problem) => (WRONG_USE, Err(problem)),
+        },
         Ok(Task::One(one)) => (1, run(&one)),
     };
     match outcome {

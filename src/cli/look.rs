@@ -14,11 +14,11 @@ use herd::probe::{
 };
 use herd::server::{Node, SIGINT, SIGTERM};
 use herd::worlds::os::OsWorld;
-use herd::worlds::recording::{Ending, Recorder};
+use herd::worlds::recording::Recorder;
 use herd::worlds::watched::Watched;
 use herd::worlds::{Stage, Tap};
 
-use super::say::say;
+use super::say::{print, say};
 use super::start::{begin, end};
 use super::task::{Look, One};
 
@@ -65,11 +65,11 @@ pub fn run(mut world: OsWorld, one: &One) -> Result<bool, String> {
     Ok(end(one, session.driver().node()))
 }
 
-/// Replays a recording; true if the code still does the same.
+/// Replays a recording, and says whether the code still does the same: the exit status.
 ///
 /// # Errors
 /// In words: the file cannot be read, or is no recording.
-pub fn replay(path: &Path, look: &Look) -> Result<bool, String> {
+pub fn replay(path: &Path, look: &Look) -> Result<u8, String> {
     let say_where = |why: &dyn std::fmt::Display| format!("--replay {}: {why}", path.display());
     let bytes = std::fs::read(path).map_err(|error| say_where(&error))?;
     let recording = Recording::new(&bytes).map_err(|error| say_where(&error))?;
@@ -96,25 +96,20 @@ pub fn replay(path: &Path, look: &Look) -> Result<bool, String> {
     session.run().map_err(|error| gone(&error))?;
     warn_of_trace(&mut session);
     if !session.driver().is_over() {
-        return Ok(true);
+        return Ok(0);
     }
     Ok(report(&outcome(session.driver().world())))
 }
 
 /// Says how a replay ended.
-fn report(outcome: &Outcome) -> bool {
-    let (callbacks, order) = (outcome.callbacks, outcome.order);
-    let (at, length) = outcome.progress;
-    let text = match &outcome.ending {
-        Ending::Complete => format!("equal: {callbacks} callbacks, order {order:016x}\n"),
-        Ending::Cut => format!(
-            "equal so far: {callbacks} callbacks, order {order:016x}; the recording ends at byte \
-             {at} of {length} without a good end\n"
-        ),
-        Ending::Different(difference) => format!("{difference}\n"),
-    };
-    say(&mut io::stdout(), &text);
-    !matches!(outcome.ending, Ending::Different(_))
+fn report(outcome: &Outcome) -> u8 {
+    match print(&format!("{outcome}\n")) {
+        Ok(()) => outcome.status(),
+        Err(why) => {
+            say(&mut io::stderr(), &format!("herd: {why}\n"));
+            1
+        }
+    }
 }
 
 fn open<H: Stage + Host>(

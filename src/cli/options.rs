@@ -51,7 +51,7 @@ pub fn options() -> Options {
         .optopt("", "inspect", "let a browser on this machine look at the loop, hold it and step it (with --all: the first of as many ports)", "ADDR")
         .optopt("", "trace", "write Chrome trace events, for Perfetto (with --all: a folder); a disk that stands still stops the server", "FILE")
         .optopt("", "record", "write down everything the world tells the server (with --all: a folder); a disk that stands still stops it", "FILE")
-        .optopt("", "replay", "run a server from a recording, with no network; exit 1 at the first difference", "FILE")
+        .optopt("", "replay", "run a server from a recording, with no network; exit 1 at the first difference, 3 if the file is damaged", "FILE")
         .optopt("", "ps", "print what a server with --inspect ADDR looks like", "ADDR")
         .optflag("", "json", "with --ps: as JSON")
         .optflag("", "until-stdin-ends", "stop when standard input ends, so that no server outlives its parent")

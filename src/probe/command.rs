@@ -1,7 +1,7 @@
 //! The stepper's commands: text in, data out. Pure.
 
 use super::condition::Condition;
-use super::words::{Misunderstood, wrong};
+use super::words::{Misunderstood, number, wrong};
 
 /// The longest command line, in bytes.
 pub const COMMAND_MAX: usize = 4096;
@@ -183,8 +183,8 @@ fn alone(name: &str, rest: &str) -> Result<Command, Misunderstood> {
 fn count(rest: &str) -> Result<u64, Misunderstood> {
     match rest {
         "" => Ok(1),
-        number => match number.parse() {
-            Ok(number) if number > 0 => Ok(number),
+        digits => match number(digits) {
+            Some(number) if number > 0 => Ok(number),
             _ => wrong(format!("{rest:?}: expected how many, 1 or more")),
         },
     }
@@ -193,9 +193,9 @@ fn count(rest: &str) -> Result<u64, Misunderstood> {
 fn delete(rest: &str) -> Result<Command, Misunderstood> {
     match rest {
         "" => Ok(Command::Delete(None)),
-        number => match number.parse() {
-            Ok(number) => Ok(Command::Delete(Some(number))),
-            Err(_) => wrong(format!(
+        digits => match number(digits) {
+            Some(number) => Ok(Command::Delete(Some(number))),
+            None => wrong(format!(
                 "{rest:?}: expected a number that info breakpoints shows"
             )),
         },
@@ -325,7 +325,19 @@ mod tests {
             assert_eq!(Command::parse(line), Ok(wanted), "{line:?}");
         }
         for line in [
-            "jump", "step 0", "step x", "info", "info x", "print", "c 3", "delete x", "until",
+            "jump",
+            "step 0",
+            "step x",
+            "info",
+            "info x",
+            "print",
+            "c 3",
+            "delete x",
+            "until",
+            "step +3",
+            "next +1",
+            "back +1",
+            "delete +2",
         ] {
             let error = Command::parse(line).expect_err(line);
             assert!(!error.0.is_empty());

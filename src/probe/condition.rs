@@ -3,9 +3,13 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::words::{Misunderstood, duration};
+use super::driver::Driver;
+use super::view::Phase;
+use super::words::{Misunderstood, duration, number};
+use crate::event_loop::Origin;
 use crate::herd::Command as Line;
 use crate::server::CALLBACK_KINDS;
+use crate::worlds::Stage;
 
 /// `help break`, the second part.
 pub const HELP: &str = "\
@@ -15,8 +19,9 @@ pub const HELP: &str = "\
   break timer                   before a callback that a timer queued
   break client kiwi.cs.ucla.edu after a callback that read a command about this client
   break slow 5ms                after a callback that ran at least this long
-  break turn 40                 before the first callback of this turn
-  break time 2.5s               before the first callback at or after this loop time
+  break turn 40                 before the first callback of this turn, or its finish if it runs none
+  break time 2.5s               the same of the first turn at or after this loop time
+A turn or a time that is behind does not come again; in a replay, until goes back to it.
 ";
 
 /// What a breakpoint waits for.
@@ -40,10 +45,13 @@ pub enum Condition {
     Time(Duration),
 }
 
-/// A callback that is about to run.
+/// A turn, and its loop time.
+pub type Place = (u64, Duration);
+
+/// A callback that is about to run, or the finish.
 #[derive(Clone, Copy, Debug)]
 pub struct Coming<'a> {
-    /// Its kind: the variant's name.
+    /// Its kind: the variant's name; empty for the finish.
     pub kind: &'a str,
     /// The connection that it concerns.
     pub connection: Option<u32>,
@@ -51,10 +59,34 @@ pub struct Coming<'a> {
     pub peer: Option<&'a str>,
     /// A timer queued it.
     pub timer: bool,
-    /// The turn.
-    pub turn: u64,
-    /// The loop time.
-    pub time: Duration,
+    /// The turn, and the loop time.
+    pub place: Place,
+    /// Those of the last callback or finish that ran, if one did.
+    pub passed: Option<Place>,
+}
+
+impl<'a> Coming<'a> {
+    /// What `driver` runs next, unless that is a poll.
+    pub fn of<H: Stage>(driver: &'a Driver<H>) -> Option<Coming<'a>> {
+        let finish = Coming {
+            kind: "",
+            connection: None,
+            peer: None,
+            timer: false,
+            place: driver.place(),
+            passed: driver.passed(),
+        };
+        let Some((_, pending)) = driver.coming() else {
+            return (driver.phase() != Phase::BeforePoll).then_some(finish);
+        };
+        Some(Coming {
+            kind: pending.callback.kind(),
+            connection: pending.callback.subject().map(|token| token.generation),
+            peer: driver.node().neighbour_of(&pending.callback),
+            timer: pending.origin == Origin::Timer,
+            ..finish
+        })
+    }
 }
 
 impl Condition {
@@ -67,9 +99,7 @@ impl Condition {
         let rest = rest.trim();
         let number = |what: &str| {
             let digits = rest.trim_start_matches('#');
-            digits
-                .parse()
-                .map_err(|_| Misunderstood(format!("{rest:?}: expected {what}")))
+            number(digits).ok_or_else(|| Misunderstood(format!("{rest:?}: expected {what}")))
         };
         match word {
             "timer" if rest.is_empty() => Ok(Condition::Timer),
@@ -108,8 +138,10 @@ impl Condition {
             Condition::Connection(number) => coming.connection == Some(*number),
             Condition::Peer(name) => coming.peer == Some(name),
             Condition::Timer => coming.timer,
-            Condition::Turn(turn) => coming.turn >= *turn,
-            Condition::Time(time) => coming.time >= *time,
+            Condition::Turn(_) | Condition::Time(_) => {
+                self.is_reached(coming.place)
+                    && !coming.passed.is_some_and(|at| self.is_reached(at))
+            }
             Condition::Client(_) | Condition::Slow(_) => false,
         }
     }
@@ -128,9 +160,13 @@ impl Condition {
         }
     }
 
-    /// True if once is enough: the turn or the time does not come again.
-    pub fn is_over_once_met(&self) -> bool {
-        matches!(self, Condition::Turn(_) | Condition::Time(_))
+    /// True of a turn and of a time that is `at` that place or before it.
+    pub fn is_reached(&self, (now, time): Place) -> bool {
+        match self {
+            Condition::Turn(turn) => now >= *turn,
+            Condition::Time(due) => time >= *due,
+            _ => false,
+        }
     }
 }
 
@@ -188,6 +224,11 @@ mod tests {
             "callback Jump",
             "connection x",
             "connection 4294967299",
+            "connection +3",
+            "connection #+3",
+            "turn +40",
+            "time +2s",
+            "slow +5ms",
             "peer",
             "timer 3",
             "slow",
@@ -203,8 +244,8 @@ mod tests {
             connection: Some(3),
             peer: Some("Bona"),
             timer: false,
-            turn: 7,
-            time: Duration::from_secs(2),
+            place: (7, Duration::from_secs(2)),
+            passed: Some((5, Duration::from_secs(1))),
         };
         for (text, wanted) in [
             ("callback Ready", true),
@@ -216,8 +257,12 @@ mod tests {
             ("timer", false),
             ("turn 7", true),
             ("turn 8", false),
+            ("turn 6", true),
+            ("turn 5", false),
             ("time 2s", true),
             ("time 2.1s", false),
+            ("time 1.1s", true),
+            ("time 1s", false),
             ("slow 0s", false),
         ] {
             let condition = Condition::parse(text).expect(text);

@@ -1,6 +1,7 @@
 //! Drives a loop from moment to moment: the same three calls that `run_once` makes, one at a time.
 
 use std::io;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -28,6 +29,8 @@ pub struct Driver<H: Stage> {
     probed: Probed<H>,
     phase: Phase,
     moment: u64,
+    /// The turn and the loop time of the last callback or finish.
+    passed: Option<(u64, Duration)>,
     over: bool,
 }
 
@@ -39,6 +42,7 @@ impl<H: Stage> Driver<H> {
             probed,
             phase: Phase::BeforePoll,
             moment: 0,
+            passed: None,
             over: false,
         }
     }
@@ -69,6 +73,9 @@ impl<H: Stage> Driver<H> {
                 Moved::Finished
             }
         };
+        if !matches!(moved, Moved::Polled) {
+            self.passed = Some(self.place());
+        }
         self.phase = match self.phase {
             Phase::BeforeFinish => Phase::BeforePoll,
             _ if self.event_loop.next().is_some() => Phase::BetweenCallbacks,
@@ -100,6 +107,16 @@ impl<H: Stage> Driver<H> {
     /// Where it stands.
     pub fn phase(&self) -> Phase {
         self.phase
+    }
+
+    /// The turn and the loop time.
+    pub fn place(&self) -> (u64, Duration) {
+        (self.event_loop.iteration(), self.event_loop.time())
+    }
+
+    /// Those of the last callback or finish, if one ran.
+    pub fn passed(&self) -> Option<(u64, Duration)> {
+        self.passed
     }
 
     /// Moments so far.

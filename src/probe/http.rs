@@ -7,6 +7,8 @@
 
 use std::net::SocketAddr;
 
+use super::words::number;
+
 /// The longest head of a request.
 pub const HEAD_MAX: usize = 8 * 1024;
 /// Header fields of a request.
@@ -108,7 +110,8 @@ impl Head<'_, '_> {
             let (host, port) = authority.rsplit_once(':').unwrap_or((authority, "80"));
             let ip = own.ip().to_string();
             let hosts = ["localhost", "127.0.0.1", "[::1]", &ip];
-            hosts.iter().any(|own| own.eq_ignore_ascii_case(host)) && port.parse() == Ok(own.port())
+            hosts.iter().any(|own| own.eq_ignore_ascii_case(host))
+                && number(port) == Some(own.port())
         };
         if !self.field("host")?.is_some_and(is_own) {
             return refuse(403, "this listener's own address as the Host");
@@ -153,10 +156,10 @@ impl Head<'_, '_> {
         }
         match self.field("content-length")? {
             None => Ok(0),
-            Some(digits) => match digits.parse::<usize>() {
-                Ok(length) if length <= BODY_MAX => Ok(length),
-                Ok(_) => refuse(413, "a body of at most 4 KiB"),
-                Err(_) => refuse(400, "a number as Content-Length"),
+            Some(digits) => match number::<usize>(digits) {
+                Some(length) if length <= BODY_MAX => Ok(length),
+                Some(_) => refuse(413, "a body of at most 4 KiB"),
+                None => refuse(400, "a number as Content-Length"),
             },
         }
     }
@@ -271,6 +274,8 @@ mod tests {
             "localhost",
             "",
             "127.0.0.1.evil:9000",
+            "localhost:+9000",
+            "localhost: 9000",
         ] {
             let head = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
             assert_eq!(status(parse(head.as_bytes(), own())), 403, "{host}");
@@ -281,6 +286,7 @@ mod tests {
             "null",
             "https://localhost:9000",
             "http://localhost:1",
+            "http://localhost:+9000",
         ] {
             assert_eq!(
                 status(get("/view.json", &format!("Origin: {origin}\r\n"))),
@@ -336,6 +342,9 @@ mod tests {
         for (field, wanted) in [
             ("Content-Length: 5000\r\n", 413),
             ("Content-Length: x\r\n", 400),
+            ("Content-Length: +0\r\n", 400),
+            ("Content-Length: -0\r\n", 400),
+            ("Content-Length:\r\n", 400),
             ("Content-Length: 1\r\nContent-Length: 2\r\n", 400),
             ("Transfer-Encoding: chunked\r\n", 501),
         ] {

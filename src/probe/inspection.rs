@@ -165,16 +165,15 @@ impl Inspection {
         self.pace.is_spent(self.event_loop.world.time())
     }
 
-    /// The look ends: what it produced is sent.
+    /// The look ends: what it produced is sent. How long it kept a server that runs.
     ///
     /// # Errors
     /// It cannot poll any more.
-    pub fn end(&mut self) -> io::Result<()> {
+    pub fn end(&mut self) -> io::Result<Duration> {
         if self.event_loop.ready_len() > 0 {
             self.turn(false)?;
         }
-        self.pace.end(self.event_loop.world.time());
-        Ok(())
+        Ok(self.pace.end(self.event_loop.world.time()))
     }
 
     /// Answers a command with JSON.

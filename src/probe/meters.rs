@@ -25,8 +25,17 @@ pub struct Meters {
     /// The last turn that ended.
     pub last_turn: LastTurn,
     last_lap: Duration,
-    recent: VecDeque<Moment>,
+    /// Each with how many nobody saw before it.
+    recent: VecDeque<(u64, Moment)>,
+    /// Moments that nobody saw since the last of these.
+    unseen: u64,
     since: Duration,
+    /// What looks took since the last poll.
+    looked: Duration,
+    /// Those before the last poll lie between its beginning and this.
+    looks_end: Duration,
+    /// How long polls have slept that only a look ended: the next goes on where they did.
+    slept: Duration,
 }
 
 /// What the last poll came to.
@@ -56,6 +65,11 @@ pub struct LastTurn {
 }
 
 impl LastPoll {
+    /// True if it ended for no reason of the server's: somebody looks, and its turn is empty.
+    pub fn is_idle(&self) -> bool {
+        self.events == 0 && self.todo == 0
+    }
+
     /// In words.
     pub fn says(&self) -> String {
         format!(
@@ -111,7 +125,6 @@ impl Meters {
                 events,
                 todo,
             } => {
-                self.poll.record(*took);
                 self.last_lap = *began + *took;
                 self.last_poll = LastPoll {
                     began: *began,
@@ -120,15 +133,23 @@ impl Meters {
                     events: *events,
                     todo: *todo,
                 };
+                let looked = std::mem::take(&mut self.looked);
+                self.looks_end = *began + looked;
+                self.slept += took.saturating_sub(looked);
+                if !self.last_poll.is_idle() {
+                    self.poll.record(std::mem::take(&mut self.slept));
+                }
             }
             Observation::Started(_, pending) => self.since = pending.since,
             Observation::Finished { began, took, .. } => {
-                self.wait.record(began.saturating_sub(self.since));
+                self.wait.record(self.waited(*began));
                 self.run.record(*took);
                 self.last_lap = *began + *took;
             }
             Observation::Iteration { ran, began, took } => {
-                self.iteration.record(*took);
+                if !self.last_poll.is_idle() {
+                    self.iteration.record(*took);
+                }
                 self.last_turn = LastTurn {
                     ran: *ran,
                     flushed: self.last_lap,
@@ -139,12 +160,35 @@ impl Meters {
         }
     }
 
+    /// How long a callback that begins has waited; looks that came between are no part of it.
+    fn waited(&self, began: Duration) -> Duration {
+        let from = self.since.max(self.last_poll.began);
+        let looked = self.looks_end.saturating_sub(from);
+        began.saturating_sub(self.since).saturating_sub(looked)
+    }
+
+    /// A look took so long, between two turns: the loop's clock went on, but nothing of the server ran.
+    pub fn looked(&mut self, took: Duration) {
+        self.looked += took;
+    }
+
     /// Remembers a moment, and forgets the oldest.
     pub fn remember(&mut self, moment: Moment) {
         if self.recent.len() == RECENT_MAX {
             self.recent.pop_front();
         }
-        self.recent.push_back(moment);
+        let unseen = std::mem::take(&mut self.unseen);
+        self.recent.push_back((unseen, moment));
+    }
+
+    /// Counts a moment that nobody saw.
+    pub fn miss(&mut self) {
+        self.unseen += 1;
+    }
+
+    /// How many moments nobody saw since the last that is remembered.
+    pub fn unseen(&self) -> u64 {
+        self.unseen
     }
 
     /// The histograms.
@@ -159,13 +203,14 @@ impl Meters {
 
     /// The moments that are remembered, oldest first.
     pub fn recent(&self, describe: impl Fn(&Callback) -> String) -> Value {
-        let row = |moment: &Moment| {
+        let row = |(unseen, moment): &(u64, Moment)| {
             let says = match &moment.says {
                 Says::Words(words) => words.clone(),
                 Says::Callback(callback) => describe(callback),
                 Says::Poll(poll) => poll.says(),
             };
             json!({
+                "unseen": unseen,
                 "moment": moment.moment,
                 "iteration": moment.iteration,
                 "what": moment.what,
@@ -203,5 +248,54 @@ mod tests {
         let rows = recent.as_array().expect("an array");
         assert_eq!(rows.len(), RECENT_MAX);
         assert_eq!(rows[0]["moment"], 5);
+    }
+
+    #[test]
+    fn a_look_is_no_part_of_a_wait() {
+        let at = Duration::from_secs;
+        let mut meters = Meters::default();
+        meters.looked(at(5));
+        meters.observe(&Observation::Polled {
+            began: at(10),
+            took: at(6),
+            timeout: Some(Duration::ZERO),
+            events: 0,
+            todo: 3,
+        });
+        // Queued in the turn before; a timer that was due during the look; told by the poll.
+        for (since, wanted) in [(8, 4), (13, 2), (16, 1)] {
+            meters.since = at(since);
+            assert_eq!(meters.waited(at(17)), at(wanted), "{since}");
+        }
+    }
+
+    #[test]
+    fn a_sleep_that_looks_cut_is_one_and_what_they_took_is_no_part_of_it() {
+        let mut meters = Meters::default();
+        let second = Duration::from_secs(1);
+        let mut poll = |began: u32, took: u32, todo: usize| {
+            meters.observe(&Observation::Polled {
+                began: began * second,
+                took: took * second,
+                timeout: None,
+                events: todo,
+                todo,
+            });
+            meters.observe(&Observation::Iteration {
+                ran: todo,
+                began: (began + took) * second,
+                took: Duration::ZERO,
+            });
+            meters.looked(second);
+            let json = meters.histograms();
+            let figure = |name: &str| (json[name]["count"].clone(), json[name]["sum"].clone());
+            assert_eq!(figure("iteration").0, figure("poll").0);
+            figure("poll")
+        };
+        // No look came before the first; each of the others begins with one.
+        assert_eq!(poll(0, 5, 0), (0.into(), 0.0.into()));
+        assert_eq!(poll(5, 3, 0), (0.into(), 0.0.into()));
+        assert_eq!(poll(8, 4, 1), (1.into(), 10.0.into()));
+        assert_eq!(poll(12, 2, 1), (2.into(), 11.0.into()));
     }
 }

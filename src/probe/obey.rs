@@ -4,9 +4,12 @@ use serde_json::Value;
 
 use super::changes::{find, text};
 use super::command::{Command, Table, help};
+use super::condition::{Coming, Condition};
+use super::driver::Driver;
 use super::session::{Goal, Session};
 use super::stops::Stops;
 use super::tables;
+use super::words::number;
 use crate::server::SIGTERM;
 use crate::worlds::Stage;
 
@@ -36,13 +39,13 @@ impl<H: Stage> Session<H> {
             Command::Step(count) => self.go(Goal::Moments(count)),
             Command::Next(count) => self.go(Goal::Turns(count)),
             Command::Continue => self.go(Goal::Forever),
-            Command::Until(condition) => {
-                if !self.driver.is_over() {
-                    self.stops.add(condition, true)?;
+            Command::Until(condition) => self.until(condition),
+            Command::Break(condition) => {
+                match self.behind(&condition).filter(|_| self.rewind.is_none()) {
+                    None => self.stops.add(condition, false),
+                    Some(behind) => Err(behind),
                 }
-                self.go(Goal::Forever)
             }
-            Command::Break(condition) => self.stops.add(condition, false),
             Command::Delete(number) => self.stops.delete(number),
             Command::Pause => {
                 self.hold(Some(String::from("pause")));
@@ -69,6 +72,34 @@ impl<H: Stage> Session<H> {
         Ok(String::new())
     }
 
+    /// Runs until something happens. What is behind does not happen again, but a replay can go there.
+    fn until(&mut self, condition: Condition) -> Result<String, String> {
+        let is_there = |driver: &Driver<H>| {
+            let is_turn_or_time = condition.is_reached(driver.place());
+            is_turn_or_time
+                && Coming::of(driver).is_some_and(|coming| condition.holds_before(&coming))
+        };
+        if let Some(behind) = self.behind(&condition) {
+            return self.run_again(behind, condition.to_string(), is_there);
+        }
+        if is_there(&self.driver) {
+            return Err(format!("{condition} is now"));
+        }
+        if !self.driver.is_over() {
+            self.stops.add(condition, true)?;
+        }
+        self.go(Goal::Forever)
+    }
+
+    /// What there is to say of a turn or a time that is behind.
+    fn behind(&self, condition: &Condition) -> Option<String> {
+        let passed = self.driver.passed().filter(|at| condition.is_reached(*at));
+        passed.map(|(turn, time)| {
+            let time = time.as_secs_f64();
+            format!("{condition} is behind: turn {turn} has begun, at loop time {time:.6} s")
+        })
+    }
+
     fn table(&self, table: Table) -> String {
         let view = self.view();
         match table {
@@ -87,7 +118,7 @@ impl<H: Stage> Session<H> {
 
     fn print(&self, what: &str) -> Result<String, String> {
         let view = self.view();
-        let connection = what.trim_start_matches('#').parse::<u32>().is_ok();
+        let connection = number::<u32>(what.trim_start_matches('#')).is_some();
         let path = match connection {
             true => format!("connections.{what}"),
             false => what.to_string(),
@@ -106,21 +137,29 @@ impl<H: Stage> Session<H> {
     }
 
     fn back(&mut self, count: u64) -> Result<String, String> {
-        let Some(rewind) = &self.rewind else {
-            return Err(String::from(
-                "only a replay can go back: record with --record FILE, then herd --replay FILE --step",
-            ));
-        };
+        let only =
+            "only a replay can go back: record with --record FILE, then herd --replay FILE --step";
         // The first moment is the poll before the first callback, where the stepper begins.
         let target = self.driver.moment().saturating_sub(count).max(1);
-        let mut driver = rewind();
-        while driver.moment() < target && !driver.is_over() {
+        let why = format!("back at moment {target}");
+        self.run_again(only.to_string(), why, |driver| driver.moment() >= target)
+    }
+
+    /// A replay runs again from its start until it is there, and is held; anything else cannot.
+    fn run_again(
+        &mut self,
+        cannot: String,
+        why: String,
+        is_there: impl Fn(&Driver<H>) -> bool,
+    ) -> Result<String, String> {
+        let mut driver = self.rewind.as_ref().ok_or(cannot)?();
+        while !is_there(&driver) && !driver.is_over() {
             driver.advance().map_err(|error| error.to_string())?;
             driver.take_exchanges();
         }
         self.driver = driver;
         self.account = None;
-        self.hold(Some(format!("back at moment {target}")));
+        self.hold(Some(why));
         Ok(String::new())
     }
 

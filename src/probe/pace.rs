@@ -39,10 +39,10 @@ impl Pace {
         self.began.is_some_and(|began| now >= began + LOOK_MAX)
     }
 
-    /// A look ends, if one is under way; the rest begins.
-    pub fn end(&mut self, now: Duration) {
+    /// A look ends, if one is under way, and the rest begins: how long it took.
+    pub fn end(&mut self, now: Duration) -> Duration {
         let Some(began) = self.began.take() else {
-            return;
+            return Duration::ZERO;
         };
         let took = now.saturating_sub(began);
         self.rest_until = Some(now + REST_MIN.max(took * (LOOK_SHARE - 1)));
@@ -52,6 +52,7 @@ impl Pace {
             (self.window, self.spent) = (began, Duration::ZERO);
         }
         self.spent += took;
+        took
     }
 
     /// How much of the rest is left. The clock is not asked if there is none.
@@ -83,7 +84,7 @@ mod tests {
             pace.begin(now);
             now += took;
             spent += took;
-            pace.end(now);
+            assert_eq!(pace.end(now), took);
             let left = pace.rests(|| now).expect("a rest");
             assert_eq!(left, REST_MIN.max(took * 9));
             now += left;
@@ -97,7 +98,7 @@ mod tests {
     fn a_look_that_is_not_paced_has_no_end_and_no_rest() {
         let mut pace = Pace::default();
         assert!(!pace.is_spent(1000 * MS));
-        pace.end(1000 * MS);
+        assert_eq!(pace.end(1000 * MS), Duration::ZERO);
         assert_eq!(pace.rests(|| unreachable!("no rest")), None);
         pace.begin(1000 * MS);
         assert!(!pace.is_spent(1001 * MS) && pace.is_spent(1002 * MS));

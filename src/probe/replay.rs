@@ -1,5 +1,6 @@
 //! Runs a server from a recording.
 
+use std::fmt;
 use std::io;
 use std::rc::Rc;
 
@@ -7,7 +8,7 @@ use super::header::config;
 use super::probed::Probed;
 use crate::event_loop::EventLoop;
 use crate::server::{Loop, Node};
-use crate::worlds::recording::{Ending, Tape};
+use crate::worlds::recording::{Ending, Records, Tape};
 use crate::worlds::replay::ReplayWorld;
 use crate::worlds::watched::Watched;
 use crate::worlds::{Stage, Tap};
@@ -18,8 +19,7 @@ pub type Replayed = Watched<ReplayWorld>;
 /// A recording, read.
 #[derive(Clone)]
 pub struct Recording {
-    bytes: Rc<[u8]>,
-    records: usize,
+    records: Rc<Records>,
     config: crate::config::Config,
 }
 
@@ -36,6 +36,37 @@ pub struct Outcome {
     pub progress: (usize, usize),
 }
 
+impl Outcome {
+    /// What a program ends with that came to it: 0 if all is equal, or all that is there of a recording
+    /// that was cut; 1 at a difference; 3 if the recording is damaged.
+    pub fn status(&self) -> u8 {
+        match self.ending {
+            Ending::Complete | Ending::Cut => 0,
+            Ending::Different(_) => 1,
+            Ending::Damaged(_) => 3,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (at, length) = self.progress;
+        let equal = format!("{} callbacks, order {:016x}", self.callbacks, self.order);
+        match &self.ending {
+            Ending::Complete => write!(f, "equal: {equal}"),
+            Ending::Cut => write!(
+                f,
+                "equal so far: {equal}; the recording ends at byte {at} of {length} without a good end"
+            ),
+            Ending::Damaged(from) => write!(
+                f,
+                "equal so far: {equal}; the recording is damaged from byte {from} of {length} on"
+            ),
+            Ending::Different(difference) => difference.fmt(f),
+        }
+    }
+}
+
 impl Recording {
     /// Reads the header of a recording.
     ///
@@ -45,8 +76,7 @@ impl Recording {
         let (header, records) = Tape::header(bytes)?;
         Ok(Recording {
             config: config(header)?,
-            bytes: bytes.into(),
-            records,
+            records: Rc::new(Records::read(bytes, records)),
         })
     }
 
@@ -57,7 +87,7 @@ impl Recording {
 
     /// A server at the beginning of its life, in the recorded world.
     pub fn begin(&self, tap: Option<Tap>) -> (Loop<Replayed>, Probed<Replayed>) {
-        let tape = Tape::new(Rc::clone(&self.bytes), self.records);
+        let tape = Tape::new(Rc::clone(&self.records));
         let world = Watched::new(ReplayWorld::new(tape), None, tap, "");
         let mut event_loop = EventLoop::new(world);
         let mut probed = Probed::new(Node::new(self.config.clone()));

@@ -18,9 +18,7 @@ use super::stops::Stops;
 use super::tables;
 use super::tracer::Tracer;
 use super::view::Phase;
-use crate::event_loop::Origin;
 use crate::server::{Limit, SIGINT};
-use crate::worlds::recording::Ending;
 use crate::worlds::{Exchange, Stage, Way};
 
 /// Makes a replay that stands at its beginning.
@@ -119,7 +117,7 @@ impl<H: Stage> Session<H> {
             }
         }
         if let Some(tracer) = &mut self.tracer {
-            tracer.flush();
+            tracer.end();
         }
         Ok(())
     }
@@ -178,17 +176,7 @@ impl<H: Stage> Session<H> {
         if self.stops.is_empty() {
             return None;
         }
-        let (_, pending) = self.driver.coming()?;
-        let node = self.driver.node();
-        let coming = Coming {
-            kind: pending.callback.kind(),
-            connection: pending.callback.subject().map(|token| token.generation),
-            peer: node.neighbour_of(&pending.callback),
-            timer: pending.origin == Origin::Timer,
-            turn: self.driver.event_loop().iteration(),
-            time: self.driver.event_loop().time(),
-        };
-        self.stops.before(&coming)
+        self.stops.before(&Coming::of(&self.driver)?)
     }
 
     /// Runs one moment and tells of it. What stops the loop after it, if something does.
@@ -222,8 +210,10 @@ impl<H: Stage> Session<H> {
         let words = words.unwrap_or_default();
         // Whoever looks wakes the loop now and then: turns with nothing in them are not worth a row.
         let idle = self.goal == Goal::Forever && self.driver.last_poll().todo == 0;
-        if looked_at && !(idle && exchanges.is_empty()) {
-            self.remember(&moved, says, &exchanges);
+        match idle && exchanges.is_empty() {
+            true => {}
+            false if looked_at => self.remember(&moved, says, &exchanges),
+            false => self.driver.meters().miss(),
         }
         if let Some(tracer) = &mut self.tracer {
             tracer.moment(&self.driver, &moved, &words, &exchanges);
@@ -322,14 +312,8 @@ impl<H: Stage> Session<H> {
     }
 
     fn how_it_ended(&self) -> String {
-        match self.driver.event_loop().world.ending() {
-            Some(Ending::Complete) => String::from("the replay is equal to the recording"),
-            Some(Ending::Cut) => {
-                String::from("equal so far; the recording ends here, without a good end")
-            }
-            Some(Ending::Different(difference)) => difference.to_string(),
-            None => String::from("it has stopped"),
-        }
+        let ending = self.driver.event_loop().world.ending();
+        ending.map_or(String::from("it has stopped"), |ending| ending.to_string())
     }
 
     /// Everything there is to see.
@@ -356,17 +340,19 @@ impl<H: Stage> Session<H> {
 
     /// Looks after those who look, if they have asked for something.
     fn attend_if_asked(&mut self) -> io::Result<()> {
-        // A poll that ended for their sake has an empty turn: it is over before anybody looks.
-        if self.driver.phase() == Phase::BeforeFinish {
-            return Ok(());
+        let told = matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
+        // In the middle of a turn a look would count for the callback behind it. But moments that are
+        // told or watched take long, and so can a turn of them.
+        match self.driver.phase() {
+            Phase::BeforePoll => {}
+            Phase::BetweenCallbacks if told || self.stops.watches() => {}
+            _ => return Ok(()),
         }
         let Some(inspection) = &mut self.inspection else {
             return Ok(());
         };
         let turn = self.driver.event_loop().iteration();
         let replay = self.rewind.is_some() && turn.is_multiple_of(LOOK_EVERY);
-        // Moments that are told take long, and so can a turn of them: it polls only at its end.
-        let told = matches!(self.goal, Goal::Moments(_) | Goal::Turns(_));
         let wish = inspection.wish();
         if wish.rests && !told {
             return Ok(());
@@ -400,7 +386,11 @@ impl<H: Stage> Session<H> {
                 break;
             }
         }
-        self.inspection.as_mut().map_or(Ok(()), Inspection::end)
+        if let Some(inspection) = &mut self.inspection {
+            let took = inspection.end()?;
+            self.driver.meters().looked(took);
+        }
+        Ok(())
     }
 
     fn serve(&mut self, ask: Ask) {

@@ -131,18 +131,15 @@ impl Stops {
             What::Watch(..) => false,
         })?;
         let (number, what) = &self.all[position];
-        let (reason, over) = match what {
-            What::Once(condition) => (condition.to_string(), true),
-            What::Break(condition) => {
-                let over = condition.is_over_once_met();
-                (format!("breakpoint {number}, {condition}"), over)
+        match what {
+            What::Once(condition) => {
+                let reason = condition.to_string();
+                self.all.remove(position);
+                Some(reason)
             }
-            What::Watch(..) => return None,
-        };
-        if over {
-            self.all.remove(position);
+            What::Break(condition) => Some(format!("breakpoint {number}, {condition}")),
+            What::Watch(..) => None,
         }
-        Some(reason)
     }
 
     /// What has changed of what is watched.
@@ -201,8 +198,8 @@ mod tests {
             connection: None,
             peer: None,
             timer: false,
-            turn,
-            time: std::time::Duration::ZERO,
+            place: (turn, std::time::Duration::ZERO),
+            passed: None,
         };
         assert_eq!(stops.before(&coming(2)), None);
         assert_eq!(stops.before(&coming(3)).as_deref(), Some("turn 3"));

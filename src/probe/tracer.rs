@@ -1,7 +1,6 @@
 //! Turns moments of the loop into a trace, and follows each report from server to server.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use super::driver::{Driver, Moved};
 use super::tables::{place, reason};
@@ -25,6 +24,8 @@ pub struct Tracer {
     partial: BTreeMap<(Token, bool), Vec<u8>>,
     /// What the counters showed last: how many were ready, how many timers there were.
     figures: (usize, usize),
+    /// The last moment that was taken in.
+    last: u64,
 }
 
 impl Tracer {
@@ -34,6 +35,7 @@ impl Tracer {
             trace,
             partial: BTreeMap::new(),
             figures: (0, 0),
+            last: 0,
         }
     }
 
@@ -42,12 +44,17 @@ impl Tracer {
         self.trace.flush();
     }
 
+    /// The same, and the trace's end.
+    pub fn end(&mut self) {
+        self.trace.end();
+    }
+
     /// Why the trace ended early. Told once.
     pub fn take_error(&mut self) -> Option<std::io::Error> {
         self.trace.take_error()
     }
 
-    /// Takes in one moment.
+    /// Takes in one moment; not again what a replay runs again because somebody went back.
     pub fn moment<H: Stage>(
         &mut self,
         driver: &Driver<H>,
@@ -55,6 +62,10 @@ impl Tracer {
         says: &str,
         exchanges: &[Exchange],
     ) {
+        if driver.moment() <= self.last {
+            return;
+        }
+        self.last = driver.moment();
         match moved {
             Moved::Polled => self.polled(driver),
             Moved::Finished => self.finished(driver, exchanges),
@@ -77,7 +88,7 @@ impl Tracer {
                     arguments.push(("input", Argument::Text(label)));
                 }
                 self.trace.slice(says, ran.began, ran.took, &arguments);
-                self.hops(driver, exchanges, ran.began, ran.took);
+                self.hops(driver, exchanges);
             }
         }
     }
@@ -88,13 +99,13 @@ impl Tracer {
             ("turn", Argument::Number(driver.event_loop().iteration())),
             ("events", Argument::Number(poll.events as u64)),
         ];
+        self.trace.begin_turn(poll.began);
         self.trace.slice("poll", poll.began, poll.took, &arguments);
     }
 
     fn finished<H: Stage>(&mut self, driver: &Driver<H>, exchanges: &[Exchange]) {
         let event_loop = driver.event_loop();
         let last = driver.last_turn();
-        let poll = driver.last_poll();
         let (began, took) = (last.flushed, last.ended.saturating_sub(last.flushed));
         let wrote = [("wrote", Argument::Number(sum(exchanges, Way::Written)))];
         self.trace.slice("finish", began, took, &wrote);
@@ -102,25 +113,17 @@ impl Tracer {
             ("turn", Argument::Number(event_loop.iteration())),
             ("callbacks", Argument::Number(last.ran as u64)),
         ];
-        let whole = last.ended.saturating_sub(poll.began);
-        self.trace.slice("turn", poll.began, whole, &number);
+        self.trace.end_turn(&number);
         let figures = (event_loop.ready_len(), event_loop.timer_heap_len());
         if std::mem::replace(&mut self.figures, figures) != figures {
             let named = [("ready", figures.0 as u64), ("timers", figures.1 as u64)];
-            self.trace.counters("waiting", last.ended, &named);
+            self.trace.counters("waiting", &named);
         }
-        self.hops(driver, exchanges, began, took);
+        self.hops(driver, exchanges);
     }
 
     /// Arrows: an AT line that goes to a neighbour starts one, the neighbour that reads it ends it.
-    fn hops<H: Stage>(
-        &mut self,
-        driver: &Driver<H>,
-        exchanges: &[Exchange],
-        began: Duration,
-        took: Duration,
-    ) {
-        let middle = began + took / 2;
+    fn hops<H: Stage>(&mut self, driver: &Driver<H>, exchanges: &[Exchange]) {
         let node = driver.node();
         for exchange in exchanges {
             let out = match exchange.way {
@@ -146,7 +149,7 @@ impl Tracer {
                 };
                 let id = flow_id(at.report.id, at.report.time.as_bytes(), from, to);
                 let name = format!("AT {}", at.report.id.escape_ascii());
-                self.trace.flow(end, id, &name, middle);
+                self.trace.flow(end, id, &name);
             }
         }
     }

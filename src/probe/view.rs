@@ -59,6 +59,7 @@ pub fn view<H: Host>(
     view["ready"] = ready(event_loop, node);
     view["timers"] = timers(event_loop, node);
     view["histograms"] = meters.histograms();
+    view["unseen"] = meters.unseen().into();
     view["recent"] = meters.recent(|callback| node.describe(callback));
     view
 }

@@ -1,7 +1,8 @@
-//! What the words of a command have in common: a duration, and what is said of one that is not
-//! understood. Pure.
+//! What the words of a command have in common: numbers, durations, and what is said of one that is
+//! not understood. Pure.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// A command that cannot be understood: what was expected.
@@ -18,6 +19,12 @@ pub fn wrong<T>(text: impl Into<String>) -> Result<T, Misunderstood> {
     Err(Misunderstood(text.into()))
 }
 
+/// A number of digits alone: `parse` would take a plus sign before them.
+pub fn number<T: FromStr>(text: &str) -> Option<T> {
+    let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok())
+}
+
 /// A duration as people write one: 250ms, 5us, 1.5s.
 ///
 /// # Errors
@@ -30,7 +37,11 @@ pub fn duration(text: &str) -> Result<Duration, Misunderstood> {
         "us" | "µs" => 1e-6,
         _ => f64::NAN,
     };
-    let seconds = digits.parse::<f64>().unwrap_or(f64::NAN) * unit;
+    // `parse` would take signs, exponents and `inf`.
+    let plain = digits.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let seconds = Some(digits).filter(|_| plain);
+    let seconds = seconds.and_then(|digits| digits.parse::<f64>().ok());
+    let seconds = seconds.unwrap_or(f64::NAN) * unit;
     Duration::try_from_secs_f64(seconds).or_else(|_| {
         wrong(format!(
             "{text:?}: expected a time such as 5ms, 250us or 1.5s"
@@ -47,7 +58,7 @@ mod tests {
         assert_eq!(duration("5ms"), Ok(Duration::from_millis(5)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("20µs"), Ok(Duration::from_micros(20)));
-        for wrong in ["", "x", "5m", "-1s", "1e400"] {
+        for wrong in ["", "x", "5m", "-1s", "1e400", "+5ms", "1e3", "inf", "."] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -38,6 +38,11 @@ fn the_page_shows_the_loop_and_moves_it() {
          && document.querySelectorAll('#connections [data-id]').length >= 2",
     );
 
+    browser.wait(
+        "what ran before anybody looked, as a gap",
+        "Number(document.querySelector('#recent .gap')?.dataset.unseen) > 0",
+    );
+
     // Held by the keyboard: the client gets no answer, the queue shows why.
     browser.press(" ");
     browser.wait(

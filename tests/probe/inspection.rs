@@ -180,6 +180,26 @@ fn a_held_server_answers_those_who_look_and_nobody_else() {
     assert!(client.line().starts_with("AT Clark "));
 }
 
+/// Only looks wake it: turns in which no callback runs are turns.
+#[test]
+fn a_turn_without_a_callback_can_be_stopped_at() {
+    let (_herd, address) = inspected();
+    let mut stream = connect(address);
+    write!(stream, "GET /events HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("it reads");
+    let turn = view(address)["loop"]["iteration"]
+        .as_u64()
+        .expect("a number")
+        + 12;
+    assert_eq!(command(address, &format!("break turn {turn}"))["ok"], true);
+    wait_until(PATIENCE, "it is held there", || {
+        view(address)["loop"]["state"] == "held"
+    });
+    let view = view(address);
+    assert_eq!(view["loop"]["why"], format!("breakpoint 1, turn {turn}"));
+    assert_eq!(view["loop"]["iteration"], turn);
+    assert_eq!(view["loop"]["phase"], "before finish");
+}
+
 #[test]
 fn a_held_server_stops_when_it_is_asked_to() {
     let (mut herd, address) = inspected();
@@ -298,6 +318,19 @@ fn nonsense(address: SocketAddr) -> Vec<Case> {
                 "POST /command HTTP/1.1\r\n{own}{json}Content-Length: 1\r\nContent-Length: 2\r\n\r\n"
             ),
             "400",
+        ),
+        (
+            "a length with a sign",
+            format!("POST /command HTTP/1.1\r\n{own}{json}Content-Length: +2\r\n\r\n{{}}"),
+            "400",
+        ),
+        (
+            "a port with a sign",
+            format!(
+                "GET / HTTP/1.1\r\nHost: localhost:+{}\r\n\r\n",
+                address.port()
+            ),
+            "403",
         ),
         (
             "no JSON",

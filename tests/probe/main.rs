@@ -7,6 +7,8 @@ mod bounds_os;
 mod first_walk;
 mod inspection;
 mod looking;
+mod perfetto;
 mod recording;
 mod stepper;
 mod trace;
+mod unseen;

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::common::{Herd, NAMES, PATIENCE, Places, Plan, UCLA, iamat, now, run_herd, wait_until};
+use crate::common::{
+    Herd, NAMES, PATIENCE, Places, Plan, TempDir, UCLA, iamat, now, run_herd, wait_until,
+};
 use herd::probe::Recording;
 use herd::worlds::recording::Ending;
 use rustix::process::Signal;
@@ -140,4 +142,70 @@ fn a_server_that_cannot_start_leaves_the_recording_of_the_one_that_runs() {
         replay(&herd.directory().join("run.recording")),
         Ending::Complete
     );
+}
+
+/// A short recording of a server that stopped in good order, and where its records begin.
+fn walk() -> (Vec<u8>, usize) {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/first_walk.recording"
+    );
+    let bytes = std::fs::read(path).expect("a recording");
+    let lines = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n');
+    let records = lines.map(|(at, _)| at + 1).nth(1).expect("two lines");
+    (bytes, records)
+}
+
+/// Whoever reads the exit status must not take a file that is broken for code that does the same, nor
+/// for code that does something else.
+#[test]
+fn a_damaged_recording_is_neither_equal_nor_different() {
+    let (bytes, records) = walk();
+    let directory = TempDir::new();
+    let path = directory.path().join("damaged");
+    let middle = (records + bytes.len()) / 2;
+    let digit = bytes
+        .windows(6)
+        .position(|part| part == b":10004")
+        .expect("a port")
+        + 5;
+    let zeros = |from: usize| {
+        let mut bytes = bytes.clone();
+        bytes[from..].fill(0);
+        bytes
+    };
+    let without = |from: usize| [&bytes[..from], &bytes[from + 40..]].concat();
+    let flipped = |at: usize| {
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 0x80;
+        bytes
+    };
+    let another_port = || {
+        let mut bytes = bytes.clone();
+        bytes[digit] = b'5';
+        bytes
+    };
+    for (what, damaged) in [
+        ("the header", another_port()),
+        ("the first byte", flipped(records)),
+        ("one of the first", flipped(records + 9)),
+        ("the middle", flipped(middle)),
+        ("the last byte", flipped(bytes.len() - 1)),
+        ("zeros from the middle on", zeros(middle)),
+        ("zeros from the start on", zeros(records)),
+        ("a hole", without(middle)),
+        ("more", [&bytes[..], b"more"].concat()),
+    ] {
+        std::fs::write(&path, damaged).expect("a file");
+        let exit = run_herd(directory.path(), &["--replay", "damaged"]);
+        assert_eq!(exit.code, Some(3), "{what}: {exit:?}");
+        let words = ["equal so far: ", "the recording is damaged from byte "];
+        for words in words {
+            assert!(exit.stdout.contains(words), "{what}: {exit:?}");
+        }
+    }
+    std::fs::write(&path, &bytes[..middle]).expect("a file");
+    let exit = run_herd(directory.path(), &["--replay", "damaged"]);
+    assert_eq!(exit.code, Some(0), "a clean cut: {exit:?}");
+    assert!(exit.stdout.contains("equal so far: "), "{exit:?}");
 }

@@ -1,19 +1,36 @@
-//! Traces of five real servers, checked against the documented trace event format, and one report
-//! followed through all of them. (Perfetto's own reader cannot be installed by package name.)
+//! Traces of real servers: the documented trace event format, what Perfetto's importer makes of them,
+//! and one report followed through five servers.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use crate::common::{Herd, NAMES, Plan, UCLA, now};
+use crate::common::{Herd, NAMES, Plan, TempDir, UCLA, now, run_herd};
+use crate::perfetto::{Import, import, overlaps_in_doubles};
 use rustix::process::Signal;
 use serde_json::Value;
 
-/// The events of a trace: an array whose last bracket may be missing.
-fn events(herd: &Herd, name: &str) -> Vec<Value> {
-    let path = herd.directory().join(format!("{name}.trace"));
-    let text = std::fs::read_to_string(path).expect("a trace, in UTF-8");
-    let closed = format!("{}]", text.trim_end().trim_end_matches(','));
-    serde_json::from_str(&closed).unwrap_or_else(|error| panic!("{name}: {error}"))
+/// Updates of one connection at a real load.
+const UPDATES: usize = 1500;
+
+/// The events of a trace that was ended in good order: JSON, as any reader takes it.
+fn events(path: &Path) -> Vec<Value> {
+    let text = std::fs::read(path).expect("a trace");
+    serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All slices are where they belong.
+fn check_import(events: &[Value]) {
+    let slices = events.iter().filter(|event| event["ph"] == "X").count();
+    let wanted = Import {
+        slices,
+        ..Import::default()
+    };
+    assert_eq!(import(events), wanted);
+    assert_eq!(overlaps_in_doubles(events), 0);
 }
 
 /// What the format asks of each kind of event.
@@ -39,46 +56,12 @@ fn check_format(event: &Value) {
             let figures = event["args"].as_object().expect("figures");
             assert!(figures.values().all(Value::is_u64));
         }
-        "M" => assert!(event["args"]["name"].is_string()),
+        "M" => assert!(
+            event["args"]
+                .as_object()
+                .is_some_and(|args| args.len() == 1)
+        ),
         other => panic!("{other} is none of ours"),
-    }
-}
-
-/// Nanoseconds: as f64, microseconds since 1970 would lose them.
-fn nanos(event: &Value, key: &str) -> u128 {
-    let text = event[key].to_string();
-    let (whole, part) = text.split_once('.').unwrap_or((&text, "0"));
-    let part: u128 = format!("{part:0<3}")[..3].parse().expect("digits");
-    whole.parse::<u128>().expect("digits") * 1000 + part
-}
-
-/// On one track, two slices are apart or one lies in the other.
-fn check_nesting(events: &[Value]) {
-    let slices = events.iter().filter(|event| event["ph"] == "X");
-    let mut spans: Vec<(u128, u128, String)> = slices
-        .map(|slice| {
-            let began = nanos(slice, "ts");
-            (
-                began,
-                began + nanos(slice, "dur"),
-                slice["name"].to_string(),
-            )
-        })
-        .collect();
-    spans.sort_by_key(|(began, ended, _)| (*began, std::cmp::Reverse(*ended)));
-    let mut open: Vec<(u128, String)> = Vec::new();
-    for (began, ended, name) in spans {
-        // serde_json reads f64s: a microsecond since 1970 is exact to about 250 ns.
-        let blur = 600;
-        open.retain(|(end, _)| *end > began + blur);
-        if let Some((outer, around)) = open.last() {
-            assert!(
-                ended <= outer + blur,
-                "{name} outlasts {around} by {}",
-                ended - outer
-            );
-        }
-        open.push((ended, name));
     }
 }
 
@@ -99,11 +82,13 @@ fn one_report_is_followed_through_five_servers() {
     }
     let mut starts = BTreeMap::new();
     let mut ends = BTreeMap::new();
+    let mut total = 0;
     for name in NAMES {
-        let events = events(&herd, name);
+        let events = events(&herd.directory().join(format!("{name}.trace")));
         assert_eq!(events[0]["args"]["name"], name);
         events.iter().for_each(check_format);
-        check_nesting(&events);
+        check_import(&events);
+        total += events.len();
         let labels = |label: &str| events.iter().filter(|event| event["name"] == label).count();
         assert!(labels("poll") > 3 && labels("finish") > 3 && labels("turn") > 3);
         for event in events
@@ -134,6 +119,73 @@ fn one_report_is_followed_through_five_servers() {
         }
     }
     assert_eq!(reached, BTreeSet::from(NAMES));
+    let joined = joined(&herd);
+    check_import(&joined);
+    assert_eq!(joined.len(), total);
+}
+
+/// The traces of a herd, joined as the notes say.
+fn joined(herd: &Herd) -> Vec<Value> {
+    let notes = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/NOTES.md"));
+    let notes = notes.expect("NOTES.md");
+    let line = notes
+        .lines()
+        .find(|line| line.ends_with("> herd.trace.json"));
+    let line = line
+        .and_then(|line| line.strip_prefix("$ "))
+        .expect("a recipe");
+    let line = line.replace("traces/*.json", "*.trace");
+    let mut shell = Command::new("sh");
+    let status = shell
+        .args(["-c", &line])
+        .current_dir(herd.directory())
+        .status();
+    assert!(status.expect("a shell").success());
+    events(&herd.directory().join("herd.trace.json"))
+}
+
+/// Four clients that wait for each answer, and four that do not.
+fn load(herd: &Herd) {
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let mut client = herd.client("Clark");
+            let line =
+                move |update| format!("IAMAT phone-{number}-{} {UCLA} {}\n", update % 50, now());
+            scope.spawn(move || {
+                for update in 0..UPDATES {
+                    client.send(line(update));
+                    if number < 4 {
+                        client.line();
+                    }
+                }
+                client.half_close();
+                client.rest();
+            });
+        }
+    });
+}
+
+/// A double has 53 bits, and the importer drops what does not nest: neither may cost a slice.
+#[test]
+fn at_a_real_load_no_slice_is_dropped_nor_in_a_replay() {
+    let mut herd = Plan::only("Clark")
+        .args(&["--trace", "{name}.trace", "--record", "{name}.recording"])
+        .start();
+    load(&herd);
+    herd.signal("Clark", Signal::TERM);
+    assert!(herd.wait_exit("Clark", Duration::from_secs(8)).success());
+    let words = ["--replay", "Clark.recording", "--trace", "replay.trace"];
+    let exit = run_herd(herd.directory(), &words);
+    assert_eq!(exit.code, Some(0), "{exit:?}");
+    let mut callbacks = Vec::new();
+    for trace in ["Clark.trace", "replay.trace"] {
+        let events = events(&herd.directory().join(trace));
+        check_import(&events);
+        let ran = |event: &&Value| event["args"]["callback"].is_string();
+        callbacks.push(events.iter().filter(ran).count());
+    }
+    assert!(callbacks[0] > 5000, "{callbacks:?}");
+    assert_eq!(callbacks[0], callbacks[1], "a replay runs the same");
 }
 
 #[test]
@@ -149,8 +201,38 @@ fn a_killed_server_leaves_a_trace_that_opens() {
     herd.kill("Clark");
     let path = herd.directory().join("Clark.trace");
     let text = std::fs::read_to_string(path).expect("a trace");
-    let whole = text.rfind('\n').expect("lines");
-    let closed = format!("{}]", text[..whole].trim_end_matches(','));
-    let events: Vec<Value> = serde_json::from_str(&closed).expect("events");
+    // An event is written whole, so only the bracket is missing.
+    let events: Vec<Value> = serde_json::from_str(&format!("{text}]")).expect("events");
     assert!(events.len() > 1000);
+    assert_eq!(import(&events).dropped, 0);
+}
+
+/// Whoever goes back in a replay has it run again; its trace shows once what happened once.
+#[test]
+fn a_replay_that_goes_back_is_traced_once() {
+    let directory = TempDir::new();
+    let traced = |commands: &str, file: &str| {
+        let recording = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/tests/data/first_walk.recording"
+        );
+        let mut child = Command::new(env!("CARGO_BIN_EXE_herd"))
+            .args(["--step", "--replay", recording, "--trace", file])
+            .current_dir(directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        input.write_all(commands.as_bytes()).expect("it reads");
+        drop(input);
+        assert!(child.wait().expect("it ends").success());
+        let events = events(&directory.path().join(file));
+        check_import(&events);
+        events.iter().filter(|event| event["ph"] == "X").count()
+    };
+    let once = traced("next 12\nquit\n", "once");
+    assert!(once > 20, "{once} slices");
+    let again = traced("next 12\nback 30\nstep 5\nnext 2\nback 3\nquit\n", "again");
+    assert_eq!(once, again);
 }

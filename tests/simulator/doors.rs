@@ -6,7 +6,7 @@ use std::io;
 use herd::event_loop::{self, Application, EventLoop, Readiness, Token};
 use herd::net::{Accepted, Network, Transport, accept};
 use herd::worlds::Stage;
-use herd::worlds::recording::{Ending, Recorder, Tape};
+use herd::worlds::recording::{Ending, Recorder, Records, Tape};
 use herd::worlds::replay::ReplayWorld;
 use herd::worlds::sim::{SimWorld, Simulation, Weather};
 use herd::worlds::watched::Watched;
@@ -127,7 +127,7 @@ fn two_doors_are_told_apart_in_the_simulator_in_a_recording_and_in_its_replay() 
     let bytes = file.0.borrow().clone();
     let (_, records) = Tape::header(&bytes).expect("a recording");
     let replay = |bytes: Vec<u8>| {
-        let world = ReplayWorld::new(Tape::new(bytes.into(), records));
+        let world = ReplayWorld::new(Tape::new(Records::read(&bytes, records).into()));
         let (mut event_loop, mut again) = (EventLoop::new(world), House::new());
         again.start(&mut event_loop).expect("it listens");
         while !event_loop.world.has_ended() {

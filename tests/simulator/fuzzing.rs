@@ -9,6 +9,7 @@ mod targets;
 use std::path::PathBuf;
 
 use herd::herd::{Roster, SnapshotWriter};
+use herd::worlds::recording::{Records, Tape};
 use targets::{TARGETS, Target};
 
 /// No input grows beyond this.
@@ -83,9 +84,12 @@ fn chunked() -> Vec<Vec<u8>> {
     bodies.iter().map(|body| body.as_bytes().to_vec()).collect()
 }
 
-/// A short run, recorded.
+/// A short run, recorded; and its records without their blocks, which the target puts around them.
 fn recordings() -> Vec<Vec<u8>> {
-    vec![data("first_walk.recording")]
+    let recording = data("first_walk.recording");
+    let (_, header) = Tape::header(&recording).expect("a header");
+    let records = Records::read(&recording, header).bytes;
+    vec![[&recording[..header], &records].concat(), recording]
 }
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {

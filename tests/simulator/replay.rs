@@ -8,7 +8,7 @@ use herd::event_loop::EventLoop;
 use herd::herd::Roster;
 use herd::probe::{Probed, Recording, header};
 use herd::server::{Callback, Node};
-use herd::worlds::recording::{Ending, Recorder};
+use herd::worlds::recording::{Blocks, Ending, Recorder, Records};
 use herd::worlds::sim::{End, SimWorld, Simulation, WALL_CLOCK_START, Weather};
 use herd::worlds::watched::Watched;
 use herd::worlds::{Stage, Tap, Way};
@@ -157,7 +157,8 @@ fn with_rule(bytes: &[u8], old: &str, new: &str) -> Vec<u8> {
     let header = String::from_utf8(bytes[..end].to_vec()).expect("UTF-8");
     assert!(header.contains(old), "{header}");
     let mut changed = header.replace(old, new).into_bytes();
-    changed.extend_from_slice(&bytes[end..]);
+    let mut blocks = Blocks::new(&changed);
+    blocks.put(&Records::read(bytes, end).bytes, &mut changed);
     changed
 }
 
@@ -197,18 +198,22 @@ fn a_recording_cut_anywhere_ends_there_and_a_damaged_one_does_no_harm() {
         let outcome = Recording::new(&bytes[..end]).expect("a recording").run();
         assert_eq!(outcome.ending, Ending::Cut, "cut at {end}");
     }
-    for at in (records..bytes.len()).step_by(3) {
+    for at in records..bytes.len() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x55;
-        // Whatever it comes to, it comes to an end.
-        Recording::new(&damaged).expect("a recording").run();
+        let outcome = Recording::new(&damaged).expect("a recording").run();
+        let Ending::Damaged(from) = outcome.ending else {
+            panic!("damaged at {at}: {:?}", outcome.ending);
+        };
+        assert!(from <= at && outcome.progress.0 <= at, "{from} {outcome}");
     }
     for wrong in [
         "",
         "herd",
         "herd recording 1\n{}\n",
-        "herd recording 2\n",
-        "herd recording 2\n{}\n",
+        "herd recording 3\n{}\n",
+        "herd recording 4\n",
+        "herd recording 4\n{}\n",
     ] {
         assert!(Recording::new(wrong.as_bytes()).is_err(), "{wrong:?}");
     }

@@ -10,7 +10,7 @@ const FILE_LINES_MAX: usize = 500;
 /// The parts of the house: how many lines of code each may have, and which files and folders below
 /// `src` are its own (the longest name that fits decides). The first is the core: what every server
 /// runs, asked or not.
-const PARTS: [(&str, usize, &[&str]); 17] = [
+const PARTS: [(&str, usize, &[&str]); 19] = [
     (
         "core",
         6500,
@@ -72,26 +72,30 @@ const PARTS: [(&str, usize, &[&str]); 17] = [
         ],
     ),
     ("simulation", 1200, &["worlds/sim"]),
-    ("recordings", 1200, &["worlds/recording", "worlds/replay"]),
+    ("recordings", 1200, &["worlds/recording"]),
     (
         "watching",
         1200,
         &["worlds/watched", "worlds/stage.rs", "worlds/tap.rs"],
     ),
     ("probe", 1200, &["probe"]),
+    ("meters", 1200, &["probe/histogram.rs", "probe/meters.rs"]),
     (
         "stepper",
         1200,
         &[
             "probe/command.rs",
-            "probe/condition.rs",
             "probe/console.rs",
             "probe/narrate.rs",
             "probe/obey.rs",
             "probe/session.rs",
-            "probe/stops.rs",
             "probe/words.rs",
         ],
+    ),
+    (
+        "breakpoints",
+        1200,
+        &["probe/condition.rs", "probe/stops.rs"],
     ),
     (
         "page",
@@ -113,6 +117,7 @@ const PARTS: [(&str, usize, &[&str]); 17] = [
             "probe/tracer.rs",
             "probe/header.rs",
             "probe/replay.rs",
+            "worlds/replay",
         ],
     ),
     (

@@ -1,10 +1,10 @@
 //! Recordings: everything that a world told a server, in order, and enough of what the server asked
 //! to notice if another run asks something else.
 //!
-//! # Format, version 2
-//! A line `herd recording 2`, a line of JSON (the version of the herd that recorded it, which alone replays it, and the
-//! configuration; the Places key as its length), then
-//! records until the file ends. One record is one call that crossed the waist: a byte that names
+//! # Format, version 4
+//! A line `herd recording 4`, a line of JSON (the version of the herd that recorded it, which alone
+//! replays it, and the configuration; the Places key as its length), then records, in [`Blocks`], until
+//! the file ends. One record is one call that crossed the waist: a byte that names
 //! the [`Kind`], the numbers of the question, and the answer. Numbers are LEB128 varints. Bytes that
 //! a server read stand as they were, behind their length; of bytes that it wrote only the
 //! [`Digest`], since a replay makes them again. Of a TLS connection the socket's bytes are counted
@@ -12,6 +12,7 @@
 //! nanoseconds. The record [`Kind::End`] is the last of a server that stopped in good order; a
 //! recording without it ends where the server was killed, and is good so far.
 
+mod blocks;
 mod codec;
 mod digest;
 mod format;
@@ -20,6 +21,7 @@ mod question;
 mod recorder;
 mod tape;
 
+pub use blocks::{BLOCK_MAX, Blocks, Records};
 pub use codec::{Decoder, Encoder};
 pub use digest::Digest;
 pub use format::{HEADER_MAX, MAGIC};

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::blocks::Blocks;
 use super::codec::Encoder;
 use super::format::MAGIC;
 use super::question::{Kind, Question};
@@ -13,6 +14,9 @@ pub const RECORD_BUFFER_MAX: usize = 256 * 1024;
 /// on.
 pub struct Recorder {
     encoder: Encoder,
+    blocks: Blocks,
+    /// What goes to the file next.
+    file: Vec<u8>,
     out: Option<Box<dyn Write>>,
     error: Option<io::Error>,
     /// Something was written.
@@ -24,11 +28,11 @@ pub struct Recorder {
 impl Recorder {
     /// Begins a recording with `header`, one line of JSON.
     pub fn new(out: Box<dyn Write>, header: &str) -> Recorder {
-        let mut encoder = Encoder::default();
-        let first = format!("{MAGIC}\n{header}\n");
-        encoder.bytes.extend_from_slice(first.as_bytes());
+        let file = format!("{MAGIC}\n{header}\n").into_bytes();
         Recorder {
-            encoder,
+            encoder: Encoder::default(),
+            blocks: Blocks::new(&file),
+            file,
             out: Some(out),
             error: None,
             begun: false,
@@ -68,8 +72,10 @@ impl Recorder {
             return;
         };
         self.begun = true;
-        let written = out.write_all(&self.encoder.bytes);
+        self.blocks.put(&self.encoder.bytes, &mut self.file);
         self.encoder.bytes.clear();
+        let written = out.write_all(&self.file);
+        self.file.clear();
         if let Err(error) = written {
             self.out = None;
             self.error = Some(error);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::rc::Rc;
 
+use super::blocks::Records;
 use super::codec::Decoder;
 use super::format::{HEADER_MAX, MAGIC};
 use super::question::{Kind, Question};
@@ -45,13 +46,31 @@ pub enum Ending {
     Complete,
     /// The recording ends in the middle: the server was killed, or its disk was full.
     Cut,
+    /// From this byte on the recording is not what was written.
+    Damaged(usize),
     /// The code does something else now.
     Different(Difference),
 }
 
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Complete => f.write_str("the replay is equal to the recording"),
+            Ending::Cut => f.write_str("equal so far; the recording ends here, without a good end"),
+            Ending::Damaged(at) => {
+                write!(
+                    f,
+                    "equal so far; the recording is damaged from byte {at} on"
+                )
+            }
+            Ending::Different(difference) => difference.fmt(f),
+        }
+    }
+}
+
 /// A recording that is being replayed.
 pub struct Tape {
-    bytes: Rc<[u8]>,
+    records: Rc<Records>,
     decoder: Decoder<'static>,
     callbacks: u64,
     order: u64,
@@ -80,11 +99,11 @@ impl Tape {
         line(second).ok_or_else(|| String::from("the header ends early: expected a line of JSON"))
     }
 
-    /// Replays the records of `bytes` from `position` on.
-    pub fn new(bytes: Rc<[u8]>, position: usize) -> Tape {
+    /// Replays these records.
+    pub fn new(records: Rc<Records>) -> Tape {
         Tape {
-            bytes,
-            decoder: Decoder::new(&[], position),
+            records,
+            decoder: Decoder::new(&[], 0),
             callbacks: 0,
             order: 0,
             ending: None,
@@ -93,7 +112,8 @@ impl Tape {
 
     /// How far it is, and how long it is, in bytes.
     pub fn progress(&self) -> (usize, usize) {
-        (self.decoder.position, self.bytes.len())
+        let at = self.records.place(self.decoder.position);
+        (at, self.records.length)
     }
 
     /// How it ended, once it has.
@@ -116,9 +136,9 @@ impl Tape {
             return None;
         }
         let at = self.decoder.position;
-        let mut decoder = self.decoder.moved(&self.bytes);
-        if at == self.bytes.len() {
-            self.ending = Some(Ending::Cut);
+        let mut decoder = self.decoder.moved(&self.records.bytes);
+        if at == self.records.bytes.len() {
+            self.break_off();
             return None;
         }
         let Some(recorded) = Question::take(&mut decoder) else {
@@ -146,9 +166,9 @@ impl Tape {
         let question = Question::with(Kind::Begin, callback.into(), 0);
         match self.ask(question, |_| Some(())) {
             Some(()) => self.order = order(self.order, callback),
-            // A recording that is cut here never knew of it; another callback is a difference in it.
-            None if self.ending == Some(Ending::Cut) => self.callbacks -= 1,
-            None => {}
+            // Another callback is a difference in it; a recording that ends here never knew of it.
+            None if matches!(self.ending, Some(Ending::Different(_))) => {}
+            None => self.callbacks -= 1,
         }
     }
 
@@ -159,12 +179,14 @@ impl Tape {
         let at = self.decoder.position;
         let then = self.ask(question, |from| Some((from.number()?, from.number()?)));
         match then {
-            Some(then) if then == mine && self.decoder.position < self.bytes.len() => {
-                let more = self.bytes.len() - self.decoder.position;
-                let then = format!("ends, and {more} bytes follow that are no part of it");
-                self.differ(self.decoder.position, then, question);
+            Some(then) if then == mine => {
+                let (at, length) = self.progress();
+                let is_complete = at == length;
+                self.ending = Some(match is_complete {
+                    true => Ending::Complete,
+                    false => Ending::Damaged(at),
+                });
             }
-            Some(then) if then == mine => self.ending = Some(Ending::Complete),
             Some((count, _)) => {
                 self.differ(at, format!("ends after {count} callbacks"), question);
             }
@@ -174,19 +196,29 @@ impl Tape {
 
     fn differ(&mut self, at: usize, then: String, now: Question) {
         self.ending = Some(Ending::Different(Difference {
-            at,
+            at: self.records.place(at),
             callbacks: self.callbacks,
             then,
             now: now.to_string(),
         }));
     }
 
-    /// A record that ends with the file was being written when the server died.
+    /// A record that ends with the file was being written when the server died. One that cannot be read
+    /// though its block is whole is of other code.
     fn unreadable(&mut self, at: usize, starved: bool, now: Question) {
         match starved {
-            true => self.ending = Some(Ending::Cut),
+            true => self.break_off(),
+            false if at >= self.records.whole => {
+                self.ending = Some(Ending::Damaged(self.records.place(at)));
+            }
             false => self.differ(at, String::from("(these bytes are no record)"), now),
         }
+    }
+
+    /// There are no more records.
+    fn break_off(&mut self) {
+        let damaged = self.records.damaged.map(Ending::Damaged);
+        self.ending = Some(damaged.unwrap_or(Ending::Cut));
     }
 }
 

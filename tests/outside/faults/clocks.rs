@@ -91,6 +91,8 @@ fn jump(seconds: i64) {
         std::net::TcpStream::connect(server.address).ok()
     });
     let mut client = Client::connect(server.address);
+    // On a busy machine the answer may be read long after the server's patience began.
+    let asked = Instant::now();
     assert!(server.skew(&mut client).abs() < 2.0, "before the jump");
     let silent = Instant::now();
     server.jump(&format!("{seconds:+}"));
@@ -101,16 +103,13 @@ fn jump(seconds: i64) {
         "it jumped by {skew}, not {seconds}"
     );
     let (bytes, why) = client.rest();
-    let took = silent.elapsed();
+    let (at_most, took) = (asked.elapsed(), silent.elapsed());
     assert_eq!(
         (bytes.as_slice(), why),
         (&b""[..], Quiet::Closed),
         "{seconds:+}"
     );
-    assert!(
-        took >= IDLE - Duration::from_millis(50),
-        "{seconds:+}: closed after {took:?}"
-    );
+    assert!(at_most >= IDLE, "{seconds:+}: closed after {at_most:?}");
     assert!(
         took < IDLE + Duration::from_secs(2),
         "{seconds:+}: closed after {took:?}"
