@@ -284,7 +284,7 @@ fn a_replay_goes_to_a_turn_or_a_time_that_is_behind() {
     let commands = [
         "until turn 12",
         "until turn 9",
-        "until time 300ms",
+        "until time 10ms",
         "break turn 3",
         "until turn 2",
         "continue",
@@ -312,7 +312,7 @@ fn a_replay_goes_to_a_turn_or_a_time_that_is_behind() {
     for (command, why, turn) in [
         ("until turn 12", "held: turn 12", "turn 12,"),
         ("until turn 9", "held: turn 9", "turn 9,"),
-        ("until time 300ms", "held: time 300ms", "loop time 0.3"),
+        ("until time 10ms", "held: time 10ms", ""),
         ("break turn 3", "breakpoint 2: turn 3", ""),
         ("until turn 2", "held: turn 2", "turn 2,"),
         ("continue", "held: breakpoint 2, turn 3", "turn 3,"),
