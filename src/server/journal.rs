@@ -79,6 +79,8 @@ pub struct Journal {
     /// The second whose text stands in `stamp`.
     second: u64,
     stamp: Vec<u8>,
+    /// Something is not in it, and that was not said yet: one of the next two.
+    misses: bool,
     dropped: u64,
     /// Short lines that were not written, and how many bytes they had.
     short: (u64, u64),
@@ -97,6 +99,7 @@ impl Journal {
             line: Vec::new(),
             second: u64::MAX,
             stamp: Vec::new(),
+            misses: false,
             dropped: 0,
             short: (0, 0),
             credit: JOURNAL_SHORT_MAX,
@@ -147,54 +150,52 @@ impl Journal {
 
     /// A line that came in.
     pub fn input(&mut self, wall: Duration, about: About<'_>, bytes: &[u8]) {
-        self.entry(wall, about, b" < ", bytes, bytes.len());
+        if self.enabled && self.pays(wall, bytes) {
+            self.entry(wall, about, b" < ", bytes);
+        }
     }
 
     /// A line that goes out.
     pub fn output(&mut self, wall: Duration, about: About<'_>, bytes: &[u8]) {
-        self.entry(wall, about, b" > ", bytes, bytes.len());
+        if self.enabled && self.pays(wall, bytes) {
+            self.entry(wall, about, b" > ", bytes);
+        }
     }
 
     /// Something happened.
     pub fn notice(&mut self, wall: Duration, about: About<'_>, text: fmt::Arguments<'_>) {
         if self.enabled {
-            self.entry(wall, about, b" * ", text.to_string().as_bytes(), SHORT);
+            self.entry(wall, about, b" * ", text.to_string().as_bytes());
         }
     }
 
     /// Something about a line that came in, which pays for it.
     pub fn remark(&mut self, wall: Duration, about: About<'_>, text: &str, line: &[u8]) {
-        self.entry(wall, about, b" * ", text.as_bytes(), line.len());
+        if self.enabled && self.pays(wall, line) {
+            self.entry(wall, about, b" * ", text.as_bytes());
+        }
     }
 
-    /// `paid`: how long the line is that this is about.
-    fn entry(
-        &mut self,
-        wall: Duration,
-        about: About<'_>,
-        direction: &[u8],
-        bytes: &[u8],
-        paid: usize,
-    ) {
-        if !self.enabled {
-            return;
-        }
-        if paid < SHORT && !self.can_pay(wall, paid) {
-            self.short = (self.short.0 + 1, self.short.1 + paid as u64);
-            return;
-        }
+    #[inline]
+    fn pays(&mut self, wall: Duration, line: &[u8]) -> bool {
+        line.len() >= SHORT || self.can_pay(wall, line.len())
+    }
+
+    fn entry(&mut self, wall: Duration, about: About<'_>, direction: &[u8], bytes: &[u8]) {
         if self.buffer.len() + bytes.len() > JOURNAL_BUFFER_MAX {
             self.dropped += 1;
+            self.misses = true;
             return;
         }
-        if self.dropped > 0 || self.short.0 > 0 {
+        if self.misses {
             self.tell_missing(wall);
         }
         self.format(wall, about, direction, bytes);
     }
 
     /// A line costs its own bytes, four times if they are odd ones, and those of time and name. Only
-    /// what a short line costs is out of proportion: whoever sends nothing but LFs would fill a disk.
+    /// what a short line costs is out of proportion: whoever sends nothing but LFs would fill a disk. One
+    /// that cannot pay is counted.
     #[cold]
     fn can_pay(&mut self, wall: Duration, length: usize) -> bool {
         let passed = wall.as_secs().saturating_sub(self.credit_second);
@@ -206,6 +207,10 @@ impl Journal {
         let cost = COST * (SHORT - length);
         let left = self.credit.checked_sub(cost);
         self.credit = left.unwrap_or(self.credit);
+        if left.is_none() {
+            self.short = (self.short.0 + 1, self.short.1 + length as u64);
+            self.misses = true;
+        }
         left.is_some()
     }
 
@@ -221,6 +226,7 @@ impl Journal {
         if self.short.0 > 0 && wall.as_secs() != self.second {
             self.tell_short(wall);
         }
+        self.misses = self.short.0 > 0;
     }
 
     fn tell_short(&mut self, wall: Duration) {
