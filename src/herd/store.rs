@@ -365,6 +365,22 @@ mod tests {
     }
 
     #[test]
+    fn the_bytes_are_those_of_the_lines_that_stand() {
+        let mut store = store(10, 1000);
+        for number in 0..100 {
+            let line = format!("AT B +1 a +1-1 {}", "1".repeat(1 + number % 7));
+            offer(&mut store, &line, Source::Client);
+            offer(
+                &mut store,
+                &format!("AT B +1 b +1-1 {number}"),
+                Source::Client,
+            );
+            let lines = (0..).map_while(|position| store.line(position));
+            assert_eq!(store.bytes().0, lines.map(<[u8]>::len).sum::<usize>());
+        }
+    }
+
+    #[test]
     fn ids_that_share_a_hash_are_told_apart() {
         let mut store = store(10, 1000);
         for (position, id) in ["a", "b", "c"].into_iter().enumerate() {

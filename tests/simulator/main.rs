@@ -13,6 +13,7 @@ mod liveness;
 mod lww;
 mod places;
 mod replay;
+mod resources;
 mod splits;
 mod stage;
 mod stopping;

@@ -185,3 +185,32 @@ fn a_walk_waits_for_room() {
     }
     assert_eq!(stopping.saved(), RECORDS);
 }
+
+/// What it has answered, its neighbours shall know, however slow the way to them.
+#[test]
+fn a_stop_waits_for_a_slow_neighbour() {
+    let config = crate::stage::config(&["Solo", "Slow"]);
+    let mut sim = Simulation::new(2, 8, Weather::default());
+    for me in 0..2 {
+        let config = herd::config::Config {
+            me,
+            ..config.clone()
+        };
+        crate::stage::boot(&mut sim, me, config);
+    }
+    sim.wait(SECOND);
+    // Four seconds for all of it, and the kernel's share for a fifth of it.
+    sim.net_mut().slow(0, 1, 20_000);
+    let client = sim.client(0);
+    for number in 0..40 {
+        let id = format!("{number}{}", "x".repeat(2_000));
+        sim.say(client, &format!("IAMAT {id} +1+1 5\n"));
+        sim.wait(TICK / 10);
+        assert!(sim.hear(client).0.ends_with('\n'));
+    }
+    sim.net_mut().close(client);
+    sim.net_mut().signal(0, SIGTERM);
+    sim.wait(STOP_DEADLINE);
+    let known = sim.application(1).expect("it is up").store().len();
+    assert_eq!(known, 40);
+}

@@ -71,6 +71,11 @@ impl Net {
         }
     }
 
+    /// A node has so many descriptors left for connections (EMFILE); `None`: enough.
+    pub fn set_descriptors(&mut self, node: usize, left: Option<usize>) {
+        self.ports[node].descriptors = left;
+    }
+
     /// A node gets a signal.
     pub fn signal(&mut self, node: usize, number: i32) {
         self.ports[node].signals.push(number);

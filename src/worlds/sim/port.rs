@@ -28,6 +28,8 @@ pub(super) struct Port {
     /// Jobs that are done, told at the next poll: names asked for, snapshots.
     pub jobs: Vec<(u64, Result<Vec<SocketAddr>, String>)>,
     pub answers: BTreeMap<u64, Result<Vec<SocketAddr>, String>>,
+    /// How many more connections it may take; `None`: any number.
+    pub descriptors: Option<usize>,
     /// Its next poll tells nothing.
     pub interrupted: bool,
     /// How long its turn has taken so far, by what it paid.

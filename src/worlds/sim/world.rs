@@ -13,6 +13,9 @@ use crate::event_loop::{Event, Token, Wake, World};
 use crate::net::{Host, Network, PlainEngine, Trust};
 use crate::worlds::stage::Stage;
 
+/// Linux: errno(3).
+const EMFILE: i32 = 24;
+
 /// The wall clock at the start of every simulation, in seconds since the Unix epoch.
 pub const WALL_CLOCK_START: Duration = Duration::from_secs(1_600_000_000);
 
@@ -86,9 +89,17 @@ impl Network for SimWorld {
     }
 
     fn accept(&mut self, door: &mut Token, _: Token) -> io::Result<(End, SocketAddr)> {
-        self.net.borrow_mut().accept(self.node, *door)
+        let mut net = self.net.borrow_mut();
+        if net.ports[self.node].descriptors == Some(0) {
+            return Err(io::Error::from_raw_os_error(EMFILE));
+        }
+        let accepted = net.accept(self.node, *door)?;
+        let left = &mut net.ports[self.node].descriptors;
+        *left = left.map(|left| left - 1);
+        Ok(accepted)
     }
 
+    /// There is no spare descriptor here: who waits goes on waiting.
     fn shed(&mut self, _: &mut Token) -> io::Result<SocketAddr> {
         Err(io::ErrorKind::WouldBlock.into())
     }
@@ -140,7 +151,10 @@ impl Network for SimWorld {
     }
 
     fn close(&mut self, stream: End) {
-        self.net.borrow_mut().close(stream);
+        let mut net = self.net.borrow_mut();
+        let left = &mut net.ports[self.node].descriptors;
+        *left = left.map(|left| left + 1);
+        net.close(stream);
     }
 }
 
