@@ -263,3 +263,25 @@ fn a_link_in_the_way_does_not_lead_to_somebody_elses_file() {
     let before = fs::read_to_string(folder.path().join("kept.before.2")).expect("a copy");
     assert_eq!(before, "no snapshot\n");
 }
+
+#[test]
+fn the_herd_files_that_were_faults_are_refused() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/faults");
+    let why = fs::read_to_string(data.join("WHY.md")).expect("a table");
+    let rows = why.lines().filter(|line| line.contains(".json |"));
+    let mut count = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let (file, said) = (data.join(cells[1]), cells[3]);
+        let folder = TempDir::new();
+        for server in ["A", "--all"] {
+            let herd = file.to_str().expect("a plain path");
+            let exit = run_herd(folder.path(), &[server, "--herd", herd]);
+            assert_eq!((exit.code, exit.stdout.as_str()), (Some(2), ""), "{row}");
+            assert!(exit.stderr.contains(said), "{row}: {}", exit.stderr);
+        }
+        count += 1;
+    }
+    let files = fs::read_dir(data).expect("a folder").count();
+    assert_eq!(count, files - 1, "each has its row");
+}
