@@ -107,6 +107,15 @@ pub fn seconds(matches: &Matches, name: &str, default: Duration) -> Result<Durat
     }
 }
 
+/// What no option says.
+const BEHAVIOUR: &str = "Signals:
+    SIGTERM and SIGINT stop a server; the second one at once. SIGHUP reads its certificates again and
+    opens its journal anew; it stops a server whose terminal is gone (not one that nohup started).
+Exit status:
+    0: done; 1: something failed or is lost, and standard error says what; 2: used wrongly.
+    --replay: 0: the same; 1: a difference; 2: no recording; 3: a damaged one.
+";
+
 /// What `--help` prints.
 pub fn help(options: &Options) -> String {
     let brief = "Usage: herd NAME [options]     run one server in the foreground\n       \
@@ -119,7 +128,7 @@ pub fn help(options: &Options) -> String {
     limits.extend(probe::limits());
     let limits = limits_table(&limits);
     format!(
-        "{}\nLimits, as they are without options:\n{limits}",
+        "{}\n{BEHAVIOUR}\nLimits, as they are without options:\n{limits}",
         options.usage(brief)
     )
 }

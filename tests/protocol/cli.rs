@@ -71,6 +71,8 @@ fn help_and_version_go_to_standard_output() {
         "--ps",
         "--json",
         "--version",
+        "SIGHUP",
+        "Exit status",
     ] {
         assert!(
             help.stdout.contains(option),

@@ -36,6 +36,7 @@ const PARTS: [(&str, usize, &[&str]); 19] = [
             "worlds/disk.rs",
             "worlds/os/disk.rs",
             "worlds/os/saver.rs",
+            "worlds/sim/disk.rs",
         ],
     ),
     (
