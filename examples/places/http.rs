@@ -153,6 +153,10 @@ fn parse(input: &[u8]) -> io::Result<Option<(Request, usize)>> {
     }
     let length = match request.header("content-length") {
         None => 0,
+        // `parse` alone would take a sign.
+        Some(text) if text.starts_with('+') => {
+            return Err(io::Error::other("digits were expected"));
+        }
         Some(text) => text.parse().map_err(io::Error::other)?,
     };
     let end = start.saturating_add(length);
@@ -204,7 +208,8 @@ fn decoded(value: &str) -> String {
     let mut rest = value.as_bytes();
     while let Some((&first, after)) = rest.split_first() {
         let hex = after.get(..2).and_then(|hex| str::from_utf8(hex).ok());
-        let byte = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let byte = hex.filter(|hex| !hex.starts_with('+'));
+        let byte = byte.and_then(|hex| u8::from_str_radix(hex, 16).ok());
         match byte.filter(|_| first == b'%') {
             Some(byte) => {
                 bytes.push(byte);

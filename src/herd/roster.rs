@@ -115,7 +115,9 @@ impl Roster {
         for (number, name) in list(file, "course", false)?.iter().enumerate() {
             let place = format!("course[{number}]");
             let index = roster.known(name, &place)?;
-            roster.servers[index].course = true;
+            if std::mem::replace(&mut roster.servers[index].course, true) {
+                return Err(wrong(place, format!("{name} stands there twice")));
+            }
         }
         Ok(roster)
     }
@@ -339,6 +341,10 @@ mod tests {
     #[test]
     fn what_would_be_lost_or_mistaken_is_refused() {
         for (text, wanted) in [
+            (
+                r#"{"servers": {"A": "127.0.0.1:1"}, "links": [], "course": ["A", "A"]}"#,
+                "at course[1]: \"A\" stands there twice",
+            ),
             (
                 r#"{"servers": {"A": "127.0.0.1:1", "B": "[::ffff:127.0.0.1]:1"}, "links": []}"#,
                 "at servers.B: [::ffff:127.0.0.1]:1 is A's address already",
