@@ -118,9 +118,10 @@ impl Herd<'_> {
                 }
                 Some(Report::Listens(line)) => tell(&format!("{line}\n")),
                 Some(Report::Ended(index)) => {
-                    let ended = self.servers[index].child.take();
-                    let status = ended.map(|mut child| child.wait());
-                    let status = status.transpose().map_err(|error| error.to_string())?;
+                    let Some(mut child) = self.servers[index].child.take() else {
+                        continue;
+                    };
+                    let status = child.wait().map_err(|error| error.to_string())?;
                     if self.listening < self.servers.len() {
                         return Ok(false);
                     }
@@ -150,24 +151,32 @@ impl Herd<'_> {
     }
 
     /// Says that a server has ended, and what becomes of it.
-    fn ended(&mut self, index: usize, status: Option<ExitStatus>) {
+    fn ended(&mut self, index: usize, status: ExitStatus) {
+        let Server {
+            name, arguments, ..
+        } = self.servers[index];
+        let text = match self.restart {
+            true => {
+                let seconds = self.put_off(index);
+                format!("{name} has ended ({status}); it is started again in {seconds} s.\n")
+            }
+            false => {
+                let line = command_line(name, arguments);
+                format!("{name} has ended ({status}). This starts it again:\n  {line}\n")
+            }
+        };
+        tell(&text);
+    }
+
+    /// A server is to be started again; in how many seconds.
+    fn put_off(&mut self, index: usize) -> u64 {
         let server = &mut self.servers[index];
-        let (name, status) = (server.name, status.unwrap_or_default());
-        if !self.restart {
-            let line = command_line(name, server.arguments);
-            return tell(&format!(
-                "{name} has ended ({status}). This starts it again:\n  {line}\n"
-            ));
-        }
         server.put_off = match server.started.elapsed() >= WELL_AFTER {
             true => RESTART_FIRST,
             false => (server.put_off * 2).clamp(RESTART_FIRST, RESTART_MAX),
         };
         server.due = Some(Instant::now() + server.put_off);
-        let seconds = server.put_off.as_secs();
-        tell(&format!(
-            "{name} has ended ({status}); it is started again in {seconds} s.\n"
-        ));
+        server.put_off.as_secs()
     }
 
     fn start_due(&mut self) {
@@ -177,9 +186,10 @@ impl Herd<'_> {
                 continue;
             }
             if let Err(error) = self.start(index) {
-                let name = self.servers[index].name;
-                tell(&format!("{name} cannot be started: {error}\n"));
-                self.ended(index, None);
+                let (name, seconds) = (self.servers[index].name, self.put_off(index));
+                tell(&format!(
+                    "{name} cannot be started, tried again in {seconds} s: {error}\n"
+                ));
             }
         }
     }
