@@ -93,6 +93,7 @@ pub fn begin<H: Host>(
         io::ErrorKind::InvalidData => format!("{name} cannot start: {error}"),
         _ => format!("{name} cannot listen on {address}: {error}"),
     })?;
+    one.log.iter().for_each(|path| remove_unfinished(path));
     let mut mistakes = mistakes(one);
     if let Some(path) = &one.snapshot {
         remove_unfinished(path);

@@ -92,8 +92,14 @@ fn descriptors_run_out_and_it_recovers() {
         });
         slowest = slowest.max(freed.elapsed());
     }
-    let journal = herd.journal("Clark");
-    assert!(journal.contains("no descriptor is left"), "it was not said");
+    // At its size the journal became another, though at times no descriptor was left for that.
+    let aside = herd.directory().join("Clark.log.1");
+    let aside = fs::read_to_string(aside).unwrap_or_default();
+    let said = |text: &str| text.contains("no descriptor is left");
+    assert!(
+        said(&aside) || said(&herd.journal("Clark")),
+        "it was not said"
+    );
     println!(
         "{rounds} rounds of 500 connects on 64 descriptors; answered again within {slowest:?}"
     );

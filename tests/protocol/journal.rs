@@ -329,3 +329,26 @@ fn a_flood_of_line_feeds_does_not_fill_the_disk() {
         said.is_match(&herd.journal("Clark"))
     });
 }
+
+/// Somebody's folder has the name that it would get: it grows on, and nothing is lost or left behind.
+#[test]
+fn a_journal_that_cannot_be_put_aside_goes_on() {
+    let folder = "Clark.log.1/theirs";
+    let herd = Plan::only("Clark").args(&["--max-log", "5000"]).start();
+    fs::create_dir_all(herd.directory().join(folder)).expect("a folder");
+    let mut client = herd.client("Clark");
+    for number in 0..100 {
+        client.ask(format!("a line of some length, number {number}\n"));
+    }
+    for number in 0..100 {
+        let line = format!("< a line of some length, number {number}$");
+        entry(&herd, "Clark", &[&line]);
+    }
+    let said = fs::read_to_string(herd.directory().join("Clark.err")).expect("its stderr");
+    assert!(said.contains("; it goes on"), "{said}");
+    assert!(herd.directory().join(folder).exists());
+    let files = fs::read_dir(herd.directory()).expect("a folder");
+    let names = files.map(|file| file.expect("a file").file_name());
+    let left = names.filter(|name| name.to_string_lossy().ends_with(".new"));
+    assert_eq!(left.count(), 0);
+}

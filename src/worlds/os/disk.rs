@@ -41,25 +41,9 @@ impl OsDisk {
 impl Disk for OsDisk {
     type File = Beside;
 
-    /// Under a name that nobody could know: whoever may write in this folder can have put a link
-    /// there.
     fn create(&mut self) -> io::Result<Beside> {
-        let chance = RandomState::new().hash_one(0);
-        let path = ending(&self.path, &format!(".{chance:016x}{UNFINISHED}"));
-        let mut options = OpenOptions::new();
-        let file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)?;
-        let beside = Beside { file, path };
-        match keep_rights(&self.path, &beside.file) {
-            Ok(()) => Ok(beside),
-            Err(error) => {
-                self.remove(beside);
-                Err(error)
-            }
-        }
+        let (file, path) = create_beside(&self.path, OpenOptions::new().write(true))?;
+        Ok(Beside { file, path })
     }
 
     fn append(&mut self, beside: &mut Beside, bytes: &[u8]) -> io::Result<()> {
@@ -85,12 +69,27 @@ impl Disk for OsDisk {
     }
 }
 
-/// Gives a new file the mode and the owner of the one in whose place it goes. Who may not give it
-/// away lets nobody else read it.
+/// A new file that is to take the place of the one at `path`, and where it is until then: under a name
+/// that nobody could know, since whoever may write in this folder can have put a link there.
 ///
 /// # Errors
 /// As the system says.
-pub fn keep_rights(path: &Path, file: &File) -> io::Result<()> {
+pub fn create_beside(path: &Path, options: &mut OpenOptions) -> io::Result<(File, PathBuf)> {
+    let chance = RandomState::new().hash_one(0);
+    let beside = ending(path, &format!(".{chance:016x}{UNFINISHED}"));
+    let file = options.create_new(true).mode(0o600).open(&beside)?;
+    match keep_rights(path, &file) {
+        Ok(()) => Ok((file, beside)),
+        Err(error) => {
+            let _ = fs::remove_file(beside);
+            Err(error)
+        }
+    }
+}
+
+/// Gives a new file the mode and the owner of the one in whose place it goes. Who may not give it
+/// away lets nobody else read it.
+fn keep_rights(path: &Path, file: &File) -> io::Result<()> {
     let old = match fs::metadata(path) {
         Ok(old) => old,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

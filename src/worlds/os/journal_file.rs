@@ -1,11 +1,11 @@
 //! The journal's file: appended to, opened anew by its name, and put aside when it is large.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use super::disk::keep_rights;
+use super::disk::create_beside;
 use crate::net::{private_file, real_path, rotated};
 
 /// Linux: open(2). A journal on a pipe must not hold up the thread's end when nobody reads.
@@ -91,14 +91,16 @@ impl JournalFile {
         }
     }
 
-    /// The file becomes FILE.1, in place of an older one, and a new one begins.
+    /// The file becomes FILE.1, in place of an older one, and a new one begins. That one is made first: if
+    /// it cannot be had (no descriptor is left, say), the old one stays where it is looked for.
     fn rotate(&mut self) -> io::Result<()> {
         let path = real_path(&self.path)?;
-        let aside = rotated(&path);
-        fs::rename(&path, &aside)?;
-        // Nobody else's: whoever may write in this folder can have put a link there meanwhile.
-        let file = private_file().append(true).create_new(true).open(&path)?;
-        keep_rights(&aside, &file)?;
+        let (file, beside) = create_beside(&path, OpenOptions::new().append(true))?;
+        let renamed = fs::rename(&path, rotated(&path)).and_then(|()| fs::rename(&beside, &path));
+        if let Err(error) = renamed {
+            let _ = fs::remove_file(beside);
+            return Err(error);
+        }
         (self.file, self.size) = (file, 0);
         Ok(())
     }
