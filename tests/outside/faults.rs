@@ -7,6 +7,7 @@ mod calls;
 mod clocks;
 mod frozen_disk;
 mod hosts;
+mod jepsen;
 mod script;
 mod slow_disk;
 mod small_disk;

@@ -12,11 +12,11 @@ use herd::server::SNAPSHOT_STALL;
 const UPDATES: usize = 10_000;
 
 /// A small file system in a file, frozen or not. It is thawed and gone whatever happens.
-struct Disk(PathBuf);
+pub struct Disk(PathBuf);
 
 impl Disk {
     /// `None`: this machine lets us mount nothing.
-    fn mount(directory: &Path) -> Option<Disk> {
+    pub fn mount(directory: &Path) -> Option<Disk> {
         let (image, disk) = (directory.join("image"), directory.join("disk"));
         std::fs::create_dir(&disk).expect("a folder");
         let file = std::fs::File::create(&image).expect("an image");
@@ -29,7 +29,13 @@ impl Disk {
         Some(disk)
     }
 
-    fn freeze(&self, how: &str) -> Result<(), String> {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// `--freeze` or `--unfreeze`.
+    pub fn freeze(&self, how: &str) -> Result<(), String> {
         run("fsfreeze", &[how, text(&self.0)])
     }
 }
@@ -41,11 +47,13 @@ impl Drop for Disk {
     }
 }
 
-fn text(path: &Path) -> &str {
+/// For a command line.
+pub fn text(path: &Path) -> &str {
     path.to_str().expect("a plain path")
 }
 
-fn run(program: &str, args: &[&str]) -> Result<(), String> {
+/// Runs a program to its end; why it failed, if it did.
+pub fn run(program: &str, args: &[&str]) -> Result<(), String> {
     let mut command = Command::new(program);
     command
         .args(args)

@@ -1,0 +1,354 @@
+//! What is done to the herd, and undone.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use super::clients::{Dice, Stage};
+use super::disks::Disk;
+use super::service::{FIVE, Service, index};
+use crate::common::{Herd, LINKS, NAMES, Proxy, Road};
+
+/// A server may take so long to end when it is asked to.
+const END_MAX: Duration = Duration::from_secs(10);
+/// How often it is looked whether something is due, or wrong.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// All that can be done, each as often as it stands here.
+const ACTS: [Act; 24] = {
+    use Act::*;
+    [
+        Kill, Kill, Kill, Terminate, Stop, Stop, Cut, Cut, OneWay, OneWay, OneWay, Isolate, Refuse,
+        Refuse, Reset, Reset, Finish, Late, Split, Split, Fill, Fill, Freeze, Freeze,
+    ]
+};
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Act {
+    /// `kill -9`; it starts again a moment later.
+    Kill,
+    /// SIGTERM; the same.
+    Terminate,
+    /// SIGSTOP, then SIGCONT.
+    Stop,
+    /// A link carries nothing, neither way.
+    Cut,
+    /// It carries nothing in one direction.
+    OneWay,
+    /// All links of a server carry nothing.
+    Isolate,
+    /// A link is reset, and new connections on it too.
+    Refuse,
+    /// A link is reset.
+    Reset,
+    /// A link ends in good order.
+    Finish,
+    /// A link carries late.
+    Late,
+    /// A link carries in pieces of a few bytes.
+    Split,
+    /// A disk is full.
+    Fill,
+    /// A disk stands still.
+    Freeze,
+}
+
+/// What undoes an act.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Undo {
+    Start(usize),
+    Continue(usize),
+    Clear(usize, usize),
+    Free(usize),
+    Thaw(usize),
+}
+
+/// The herd, and whoever does it harm.
+pub struct Nemesis<'s> {
+    /// Thawed before the herd is killed: a process that waits for a frozen disk does not end.
+    disks: Vec<Disk>,
+    /// The herd.
+    pub herd: Herd,
+    stage: &'s Stage,
+    dice: Dice,
+    due: Vec<(Instant, Undo)>,
+    begun: Instant,
+    done: Vec<(f64, String)>,
+    /// How often what was done.
+    acts: std::collections::BTreeMap<Act, usize>,
+}
+
+impl<'s> Nemesis<'s> {
+    /// One for a herd that is whole.
+    pub fn new(herd: Herd, disks: Vec<Disk>, stage: &'s Stage, dice: Dice) -> Nemesis<'s> {
+        Nemesis {
+            disks,
+            herd,
+            stage,
+            dice,
+            due: Vec::new(),
+            begun: Instant::now(),
+            done: Vec::new(),
+            acts: Default::default(),
+        }
+    }
+
+    /// Does harm for so long, or until something is wrong.
+    pub fn storm(&mut self, length: Duration) {
+        let end = Instant::now() + length;
+        let mut next = Instant::now();
+        while Instant::now() < end && self.stage.oracle().violations.is_empty() {
+            let now = Instant::now();
+            self.undo(|due| due <= now);
+            if next <= now {
+                // What cannot be done now is left for another time.
+                let act = ACTS[self.dice.roll(ACTS.len())];
+                let (server, link) = (self.dice.roll(FIVE), self.dice.roll(LINKS.len()));
+                if self.act(act, server, link) {
+                    *self.acts.entry(act).or_default() += 1;
+                    next = Instant::now() + self.dice.time(100, 1_200);
+                }
+            }
+            sleep(GLANCE);
+        }
+    }
+
+    /// Undoes everything: all run, all roads carry, all disks take bytes.
+    pub fn heal(&mut self) {
+        self.undo(|_| true);
+        for server in 0..FIVE {
+            self.relieve(server);
+        }
+    }
+
+    /// What was done lately.
+    pub fn diary(&self) -> String {
+        let tail = &self.done[self.done.len().saturating_sub(40)..];
+        let mut text = String::new();
+        for (when, what) in tail {
+            let _ = writeln!(text, "{when:9.3} s  {what}");
+        }
+        text
+    }
+
+    /// How often what was done.
+    pub fn acts(&self) -> String {
+        let acts: Vec<_> = self
+            .acts
+            .iter()
+            .map(|(act, count)| format!("{count} {act:?}"))
+            .collect();
+        acts.join(", ")
+    }
+
+    fn note(&mut self, what: String) {
+        self.done.push((self.begun.elapsed().as_secs_f64(), what));
+    }
+
+    fn later(&mut self, least: usize, most: usize, undo: Undo) {
+        let when = Instant::now() + self.dice.time(least, most);
+        self.due.push((when, undo));
+    }
+
+    fn undo(&mut self, is_due: impl Fn(Instant) -> bool) {
+        let due = std::mem::take(&mut self.due);
+        let (now, later) = due.into_iter().partition(|(when, _)| is_due(*when));
+        self.due = later;
+        for (_, undo) in now {
+            self.note(format!("{undo:?}"));
+            match undo {
+                Undo::Start(server) => self.start(server),
+                Undo::Continue(server) => {
+                    self.herd.signal(NAMES[server], Signal::CONT);
+                    self.change(|service, now| {
+                        service.change_server(server, |part| part.resume(now));
+                    });
+                }
+                Undo::Clear(from, to) => {
+                    self.proxy(from, to).set(Road::Clear);
+                    self.change(|service, now| {
+                        service.change_road(from, to, |part| part.resume(now));
+                    });
+                }
+                Undo::Free(server) => self.relieve(server),
+                Undo::Thaw(server) => {
+                    self.disks[server].freeze("--unfreeze");
+                    self.stage.oracle().disk(server, true);
+                }
+            }
+        }
+    }
+
+    /// False: not now.
+    fn act(&mut self, act: Act, server: usize, link: usize) -> bool {
+        let (a, b) = LINKS[link];
+        let (a, b) = match self.dice.roll(2) {
+            0 => (index(a), index(b)),
+            _ => (index(b), index(a)),
+        };
+        let free = |nemesis: &Nemesis, roads: &[(usize, usize)]| {
+            let busy = |road: &(usize, usize)| nemesis.pending(Undo::Clear(road.0, road.1));
+            !roads.iter().any(busy)
+        };
+        let all: Vec<_> = LINKS
+            .iter()
+            .flat_map(|(a, b)| [(index(a), index(b)), (index(b), index(a))])
+            .filter(|(a, b)| *a == server || *b == server)
+            .collect();
+        let both = [(a, b), (b, a)];
+        match act {
+            Act::Kill | Act::Terminate | Act::Stop | Act::Fill | Act::Freeze => {
+                self.harm_server(act, server)
+            }
+            Act::Cut => free(self, &both) && self.close(act, &both),
+            Act::OneWay => free(self, &both[..1]) && self.close(act, &both[..1]),
+            Act::Isolate => free(self, &all) && self.close(act, &all),
+            _ => free(self, &both) && self.harm_link(act, a, b),
+        }
+    }
+
+    fn harm_server(&mut self, act: Act, server: usize) -> bool {
+        let runs = !self.pending(Undo::Start(server)) && !self.pending(Undo::Continue(server));
+        let sound = !self.pending(Undo::Free(server)) && !self.pending(Undo::Thaw(server));
+        let thawed = !self.pending(Undo::Thaw(server));
+        let small = matches!(self.disks[server], Disk::Small(_));
+        let possible = match act {
+            // A process that waits for a frozen disk ends once it is thawed, and not before.
+            Act::Kill | Act::Terminate => runs && thawed,
+            Act::Fill => runs && sound && small,
+            Act::Freeze => runs && sound && !small,
+            _ => runs,
+        };
+        if !possible {
+            return false;
+        }
+        self.note(format!("{act:?} {}", NAMES[server]));
+        match act {
+            Act::Kill => self.kill(server),
+            Act::Terminate => self.terminate(server, sound),
+            Act::Stop => {
+                self.change(|service, now| service.change_server(server, |part| part.hold(now)));
+                self.herd.signal(NAMES[server], Signal::STOP);
+                self.later(200, 4_000, Undo::Continue(server));
+            }
+            Act::Fill => {
+                self.stage.oracle().disk(server, false);
+                self.disks[server].fill();
+                self.later(500, 6_000, Undo::Free(server));
+            }
+            _ => {
+                // The journal shall have something to say.
+                self.relieve(server);
+                self.stage.oracle().disk(server, false);
+                self.disks[server].freeze("--freeze");
+                self.later(500, 6_000, Undo::Thaw(server));
+            }
+        }
+        true
+    }
+
+    fn close(&mut self, act: Act, roads: &[(usize, usize)]) -> bool {
+        self.note(format!("{act:?} {roads:?}"));
+        let length = self.dice.time(300, 6_000);
+        for (from, to) in roads.iter().copied() {
+            self.change(|service, now| service.change_road(from, to, |part| part.hold(now)));
+            self.proxy(from, to).set(Road::Closed);
+            self.due
+                .push((Instant::now() + length, Undo::Clear(from, to)));
+        }
+        true
+    }
+
+    fn harm_link(&mut self, act: Act, from: usize, to: usize) -> bool {
+        self.note(format!("{act:?} {from} to {to}"));
+        match act {
+            Act::Refuse => {
+                self.change(|service, now| service.change_road(from, to, |part| part.hold(now)));
+                self.proxy(from, to).set(Road::Refusing);
+                self.proxy(from, to).reset();
+                self.later(300, 6_000, Undo::Clear(from, to));
+            }
+            Act::Late => {
+                self.proxy(from, to).set(Road::Late);
+                self.later(300, 6_000, Undo::Clear(from, to));
+            }
+            Act::Split => {
+                self.proxy(from, to).set(Road::Split);
+                self.later(300, 6_000, Undo::Clear(from, to));
+            }
+            Act::Finish => {
+                self.change(|service, now| service.change_road(from, to, |part| part.renew(now)));
+                self.proxy(from, to).finish();
+            }
+            _ => {
+                self.change(|service, now| service.change_road(from, to, |part| part.renew(now)));
+                self.proxy(from, to).reset();
+            }
+        }
+        true
+    }
+
+    fn kill(&mut self, server: usize) {
+        let safe = self.stage.oracle().dies(server);
+        self.herd.kill(NAMES[server]);
+        self.stage
+            .oracle()
+            .reborn(server, &self.snapshot(server), &safe);
+        self.later(0, 2_000, Undo::Start(server));
+    }
+
+    /// A server that says nothing was lost has everything in its snapshot.
+    fn terminate(&mut self, server: usize, sound: bool) {
+        let mut safe = self.stage.oracle().dies(server);
+        self.herd.signal(NAMES[server], Signal::TERM);
+        let status = self.herd.wait_exit(NAMES[server], END_MAX);
+        let mut oracle = self.stage.oracle();
+        match status.success() {
+            true => safe = oracle.everything(server),
+            false if sound => oracle.violated(server, "SIGTERM", &status.to_string()),
+            false => {}
+        }
+        oracle.reborn(server, &self.snapshot(server), &safe);
+        drop(oracle);
+        self.later(0, 2_000, Undo::Start(server));
+    }
+
+    fn start(&mut self, server: usize) {
+        self.herd.restart(NAMES[server]);
+        self.change(|service, now| service.change_server(server, |part| part.renew(now)));
+    }
+
+    /// A disk has room again; the journal goes on.
+    fn relieve(&mut self, server: usize) {
+        let was_full = fs::exists(self.disks[server].path().join("ballast")).unwrap_or(false);
+        self.disks[server].free();
+        if !self.pending(Undo::Start(server)) {
+            self.herd.signal(NAMES[server], Signal::HUP);
+        }
+        if was_full {
+            self.stage.oracle().disk(server, true);
+        }
+    }
+
+    fn snapshot(&self, server: usize) -> Vec<u8> {
+        let path: PathBuf = self.disks[server].path().join("table");
+        fs::read(path).unwrap_or_default()
+    }
+
+    fn pending(&self, undo: Undo) -> bool {
+        self.due.iter().any(|(_, due)| *due == undo)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Service, Instant)) {
+        self.stage.oracle().change(change);
+    }
+
+    fn proxy(&self, from: usize, to: usize) -> &Proxy {
+        &self.herd.proxies()[&(NAMES[from].to_string(), NAMES[to].to_string())]
+    }
+}
