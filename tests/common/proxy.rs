@@ -46,6 +46,9 @@ struct Shared {
     target: SocketAddr,
     road: AtomicU8,
     passed: AtomicU64,
+    /// Connections so far, and the last of them whose dialler has said something that passed.
+    dialled: AtomicU64,
+    greeted: AtomicU64,
     open: Mutex<Vec<(TcpStream, TcpStream)>>,
 }
 
@@ -58,6 +61,8 @@ impl Proxy {
             target,
             road: AtomicU8::new(Road::Clear as u8),
             passed: AtomicU64::new(0),
+            dialled: AtomicU64::new(0),
+            greeted: AtomicU64::new(0),
             open: Mutex::new(Vec::new()),
         });
         let accepting = Arc::clone(&shared);
@@ -77,6 +82,16 @@ impl Proxy {
     /// Bytes that have passed.
     pub fn passed(&self) -> u64 {
         self.shared.passed.load(Ordering::Relaxed)
+    }
+
+    /// How many connections there were.
+    pub fn dialled(&self) -> u64 {
+        self.shared.dialled.load(Ordering::Relaxed)
+    }
+
+    /// Which of them, counted from one, was the last whose dialler said something that passed.
+    pub fn greeted(&self) -> u64 {
+        self.shared.greeted.load(Ordering::Relaxed)
     }
 
     /// Changes the road.
@@ -139,14 +154,15 @@ impl Shared {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(kept);
-        for (from, to) in [there, (back.1, back.0)] {
+        let number = 1 + self.dialled.fetch_add(1, Ordering::Relaxed);
+        for ((from, to), number) in [(there, number), ((back.1, back.0), 0)] {
             let shared = Arc::clone(self);
-            thread::spawn(move || shared.carry(from, to));
+            thread::spawn(move || shared.carry(from, to, number));
         }
     }
 
-    /// Carries bytes one way, until either end has enough.
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+    /// Carries bytes one way, until either end has enough. The way back has no number.
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream, number: u64) {
         let _ = from.set_read_timeout(Some(GLANCE));
         let _ = to.set_nodelay(true);
         let mut buffer = [0; 4096];
@@ -173,6 +189,7 @@ impl Shared {
                 break;
             }
             self.passed.fetch_add(count as u64, Ordering::Relaxed);
+            self.greeted.fetch_max(number, Ordering::Relaxed);
         }
         let _ = to.shutdown(Shutdown::Write);
     }

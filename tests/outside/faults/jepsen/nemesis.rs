@@ -10,22 +10,31 @@ use rustix::process::Signal;
 
 use super::clients::{Dice, Stage};
 use super::disks::Disk;
-use super::service::{FIVE, Service, index};
-use crate::common::{Herd, LINKS, NAMES, Proxy, Road};
+use super::service::{FIVE, Service, roads};
+use crate::common::{Herd, NAMES, Proxy, Road};
 
 /// A server may take so long to end when it is asked to.
 const END_MAX: Duration = Duration::from_secs(10);
 /// How often it is looked whether something is due, or wrong.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// All that can be done, each as often as it stands here.
-const ACTS: [Act; 24] = {
-    use Act::*;
-    [
-        Kill, Kill, Kill, Terminate, Stop, Stop, Cut, Cut, OneWay, OneWay, OneWay, Isolate, Refuse,
-        Refuse, Reset, Reset, Finish, Late, Split, Split, Fill, Fill, Freeze, Freeze,
-    ]
-};
+/// All that can be done, and how often of all times.
+const ACTS: [(Act, usize); 14] = [
+    (Act::Kill, 3),
+    (Act::Terminate, 2),
+    (Act::Strand, 2),
+    (Act::Stop, 2),
+    (Act::Cut, 2),
+    (Act::OneWay, 3),
+    (Act::Isolate, 1),
+    (Act::Refuse, 2),
+    (Act::Reset, 2),
+    (Act::Finish, 1),
+    (Act::Late, 1),
+    (Act::Split, 2),
+    (Act::Fill, 2),
+    (Act::Freeze, 2),
+];
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +43,8 @@ enum Act {
     Kill,
     /// SIGTERM; the same.
     Terminate,
+    /// All its links are cut, then `kill -9`: it begins again with its snapshot alone.
+    Strand,
     /// SIGSTOP, then SIGCONT.
     Stop,
     /// A link carries nothing, neither way.
@@ -58,9 +69,10 @@ enum Act {
     Freeze,
 }
 
-/// What undoes an act.
+/// What is still to come of an act: mostly it undoes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Undo {
+    Kill(usize),
     Start(usize),
     Continue(usize),
     Clear(usize, usize),
@@ -102,25 +114,48 @@ impl<'s> Nemesis<'s> {
     pub fn storm(&mut self, length: Duration) {
         let end = Instant::now() + length;
         let mut next = Instant::now();
+        let longest = [600, 1_500, 4_000][self.dice.roll(3)];
         while Instant::now() < end && self.stage.oracle().violations.is_empty() {
             let now = Instant::now();
             self.undo(|due| due <= now);
+            self.look();
             if next <= now {
                 // What cannot be done now is left for another time.
-                let act = ACTS[self.dice.roll(ACTS.len())];
-                let (server, link) = (self.dice.roll(FIVE), self.dice.roll(LINKS.len()));
-                if self.act(act, server, link) {
+                let act = self.pick();
+                let (server, road) = (self.dice.roll(FIVE), self.dice.roll(roads().count()));
+                if self.act(act, server, roads().nth(road).expect("a road")) {
                     *self.acts.entry(act).or_default() += 1;
-                    next = Instant::now() + self.dice.time(100, 1_200);
+                    next = Instant::now() + self.dice.time(100, longest);
                 }
             }
             sleep(GLANCE);
         }
     }
 
+    fn pick(&mut self) -> Act {
+        let all = ACTS
+            .iter()
+            .flat_map(|(act, often)| std::iter::repeat_n(*act, *often));
+        let all: Vec<_> = all.collect();
+        all[self.dice.roll(all.len())]
+    }
+
+    /// Looks which links that were broken are whole again.
+    pub fn look(&self) {
+        let greeted = roads().map(|(from, to)| (from, to, self.proxy(from, to).greeted()));
+        let greeted: Vec<_> = greeted.collect();
+        self.change(|service, now| {
+            for (from, to, number) in greeted {
+                service.change_road(from, to, |road| road.greeted(now, number));
+            }
+        });
+    }
+
     /// Undoes everything: all run, all roads carry, all disks take bytes.
     pub fn heal(&mut self) {
-        self.undo(|_| true);
+        while !self.due.is_empty() {
+            self.undo(|_| true);
+        }
         for server in 0..FIVE {
             self.relieve(server);
         }
@@ -162,6 +197,10 @@ impl<'s> Nemesis<'s> {
         for (_, undo) in now {
             self.note(format!("{undo:?}"));
             match undo {
+                Undo::Kill(server) => {
+                    // Unless something else befell it.
+                    self.harm_server(Act::Kill, server);
+                }
                 Undo::Start(server) => self.start(server),
                 Undo::Continue(server) => {
                     self.herd.signal(NAMES[server], Signal::CONT);
@@ -185,30 +224,23 @@ impl<'s> Nemesis<'s> {
     }
 
     /// False: not now.
-    fn act(&mut self, act: Act, server: usize, link: usize) -> bool {
-        let (a, b) = LINKS[link];
-        let (a, b) = match self.dice.roll(2) {
-            0 => (index(a), index(b)),
-            _ => (index(b), index(a)),
-        };
-        let free = |nemesis: &Nemesis, roads: &[(usize, usize)]| {
-            let busy = |road: &(usize, usize)| nemesis.pending(Undo::Clear(road.0, road.1));
-            !roads.iter().any(busy)
-        };
-        let all: Vec<_> = LINKS
-            .iter()
-            .flat_map(|(a, b)| [(index(a), index(b)), (index(b), index(a))])
-            .filter(|(a, b)| *a == server || *b == server)
-            .collect();
-        let both = [(a, b), (b, a)];
+    fn act(&mut self, act: Act, server: usize, (a, b): (usize, usize)) -> bool {
+        let there_and_back = [(a, b), (b, a)];
         match act {
             Act::Kill | Act::Terminate | Act::Stop | Act::Fill | Act::Freeze => {
                 self.harm_server(act, server)
             }
-            Act::Cut => free(self, &both) && self.close(act, &both),
-            Act::OneWay => free(self, &both[..1]) && self.close(act, &both[..1]),
-            Act::Isolate => free(self, &all) && self.close(act, &all),
-            _ => free(self, &both) && self.harm_link(act, a, b),
+            Act::Cut => self.close(act, &there_and_back),
+            Act::Isolate | Act::Strand => {
+                let own = roads().filter(|(from, to)| *from == server || *to == server);
+                let closed = self.close(act, &own.collect::<Vec<_>>());
+                if closed && act == Act::Strand {
+                    self.later(0, 1_500, Undo::Kill(server));
+                }
+                closed
+            }
+            Act::OneWay => self.close(act, &there_and_back[..1]),
+            _ => self.harm_road(act, a, b),
         }
     }
 
@@ -253,10 +285,18 @@ impl<'s> Nemesis<'s> {
     }
 
     fn close(&mut self, act: Act, roads: &[(usize, usize)]) -> bool {
+        let busy = |(from, to): &(usize, usize)| self.pending(Undo::Clear(*from, *to));
+        if roads.iter().any(busy) {
+            return false;
+        }
         self.note(format!("{act:?} {roads:?}"));
-        let length = self.dice.time(300, 6_000);
+        let length = match act {
+            // Longer than it takes to die and to begin again.
+            Act::Strand => self.dice.time(4_000, 6_000),
+            _ => self.dice.time(300, 6_000),
+        };
         for (from, to) in roads.iter().copied() {
-            self.change(|service, now| service.change_road(from, to, |part| part.hold(now)));
+            self.change(|service, now| service.change_road(from, to, |road| road.hold(now)));
             self.proxy(from, to).set(Road::Closed);
             self.due
                 .push((Instant::now() + length, Undo::Clear(from, to)));
@@ -264,38 +304,58 @@ impl<'s> Nemesis<'s> {
         true
     }
 
-    fn harm_link(&mut self, act: Act, from: usize, to: usize) -> bool {
+    fn harm_road(&mut self, act: Act, from: usize, to: usize) -> bool {
+        if self.pending(Undo::Clear(from, to)) {
+            return false;
+        }
         self.note(format!("{act:?} {from} to {to}"));
+        let road = match act {
+            Act::Refuse => Road::Refusing,
+            Act::Late => Road::Late,
+            Act::Split => Road::Split,
+            _ => Road::Clear,
+        };
+        if act == Act::Refuse {
+            self.change(|service, now| service.change_road(from, to, |road| road.hold(now)));
+        }
+        if matches!(act, Act::Refuse | Act::Reset | Act::Finish) {
+            self.breaks(from, to);
+        }
+        self.proxy(from, to).set(road);
         match act {
-            Act::Refuse => {
-                self.change(|service, now| service.change_road(from, to, |part| part.hold(now)));
-                self.proxy(from, to).set(Road::Refusing);
-                self.proxy(from, to).reset();
-                self.later(300, 6_000, Undo::Clear(from, to));
-            }
-            Act::Late => {
-                self.proxy(from, to).set(Road::Late);
-                self.later(300, 6_000, Undo::Clear(from, to));
-            }
-            Act::Split => {
-                self.proxy(from, to).set(Road::Split);
-                self.later(300, 6_000, Undo::Clear(from, to));
-            }
-            Act::Finish => {
-                self.change(|service, now| service.change_road(from, to, |part| part.renew(now)));
-                self.proxy(from, to).finish();
-            }
-            _ => {
-                self.change(|service, now| service.change_road(from, to, |part| part.renew(now)));
-                self.proxy(from, to).reset();
-            }
+            Act::Refuse | Act::Reset => self.proxy(from, to).reset(),
+            Act::Finish => self.proxy(from, to).finish(),
+            _ => {}
+        }
+        if matches!(act, Act::Refuse | Act::Reset | Act::Finish) {
+            // Once more: one may have greeted while it was about to be cut off.
+            self.breaks(from, to);
+        }
+        if road != Road::Clear {
+            self.later(300, 6_000, Undo::Clear(from, to));
         }
         true
+    }
+
+    /// The link over this road is broken.
+    fn breaks(&self, from: usize, to: usize) {
+        let dialled = self.proxy(from, to).dialled();
+        self.change(|service, now| {
+            service.change_road(from, to, |road| road.broken(now, dialled));
+        });
+    }
+
+    /// All links of a server that is gone are.
+    fn breaks_all(&self, server: usize) {
+        for (from, to) in roads().filter(|(from, to)| *from == server || *to == server) {
+            self.breaks(from, to);
+        }
     }
 
     fn kill(&mut self, server: usize) {
         let safe = self.stage.oracle().dies(server);
         self.herd.kill(NAMES[server]);
+        self.breaks_all(server);
         self.stage
             .oracle()
             .reborn(server, &self.snapshot(server), &safe);
@@ -307,6 +367,7 @@ impl<'s> Nemesis<'s> {
         let mut safe = self.stage.oracle().dies(server);
         self.herd.signal(NAMES[server], Signal::TERM);
         let status = self.herd.wait_exit(NAMES[server], END_MAX);
+        self.breaks_all(server);
         let mut oracle = self.stage.oracle();
         match status.success() {
             true => safe = oracle.everything(server),
@@ -320,7 +381,13 @@ impl<'s> Nemesis<'s> {
 
     fn start(&mut self, server: usize) {
         self.herd.restart(NAMES[server]);
-        self.change(|service, now| service.change_server(server, |part| part.renew(now)));
+        self.change(|service, now| {
+            service.change_server(server, |part| part.resume(now));
+            for (from, to) in roads().filter(|(from, to)| *from == server || *to == server) {
+                // What greeted before this is known is whole, too; what did not has its time from now.
+                service.change_road(from, to, |road| road.again(now));
+            }
+        });
     }
 
     /// A disk has room again; the journal goes on.

@@ -14,12 +14,14 @@ const RESUME: Duration = Duration::from_secs(1);
 /// One that stood still for longer may have been given up.
 const STALL_MAX: Duration = Duration::from_secs(8);
 
-/// A road or a server: it carries, or does not; and by when its connections must be whole.
+/// A server or a road: it carries, or does not; and by when it must do so fully.
 #[derive(Clone, Copy)]
 pub struct Part {
     carries: bool,
     since: Instant,
     due: Instant,
+    /// The link over this road was broken after so many connections, and no later one has greeted yet.
+    broken_at: Option<u64>,
 }
 
 impl Part {
@@ -28,6 +30,7 @@ impl Part {
             carries: true,
             since: now,
             due: now + REDIAL,
+            broken_at: None,
         }
     }
 
@@ -41,17 +44,33 @@ impl Part {
         (self.carries, self.since) = (false, now);
     }
 
-    /// Bytes pass again that were held up. Its connections have lived on.
+    /// What was held up passes again.
     pub fn resume(&mut self, now: Instant) {
         let long = !self.carries && now - self.since > STALL_MAX;
-        self.due = self.due.max(now + if long { REDIAL } else { RESUME });
+        let broken = long || self.broken_at.is_some();
+        self.due = self.due.max(now + if broken { REDIAL } else { RESUME });
         (self.carries, self.since) = (true, now);
     }
 
-    /// Its connections were broken, and are made anew.
-    pub fn renew(&mut self, now: Instant) {
+    /// The link over this road broke, after so many connections: it is made anew.
+    pub fn broken(&mut self, now: Instant, dialled: u64) {
+        self.broken_at = Some(dialled);
         self.due = now + REDIAL;
-        (self.carries, self.since) = (true, now);
+    }
+
+    /// A server at one end is there again: a link that was broken has its time from now.
+    pub fn again(&mut self, now: Instant) {
+        if self.broken_at.is_some() {
+            self.due = now + REDIAL;
+        }
+    }
+
+    /// This connection has greeted: is it a new one, the link is whole sooner than it had to be.
+    pub fn greeted(&mut self, now: Instant, number: u64) {
+        if self.carries && self.broken_at.is_some_and(|broken| broken < number) {
+            self.broken_at = None;
+            self.due = self.due.min(now + RESUME);
+        }
     }
 }
 
@@ -63,18 +82,25 @@ pub struct Service {
 }
 
 /// The index of a server.
-pub fn index(name: &str) -> usize {
+fn index(name: &str) -> usize {
     let found = NAMES.iter().position(|known| *known == name);
     found.expect("one of the five")
+}
+
+/// All roads, each with the server that dials and the one that listens.
+pub fn roads() -> impl Iterator<Item = (usize, usize)> {
+    let pairs = LINKS.map(|(a, b)| (index(a), index(b)));
+    pairs.into_iter().flat_map(|(a, b)| [(a, b), (b, a)])
 }
 
 impl Service {
     /// All run, and all roads carry.
     pub fn new(now: Instant) -> Service {
         let mut roads = [[None; FIVE]; FIVE];
-        for (a, b) in LINKS.map(|(a, b)| (index(a), index(b))) {
-            roads[a][b] = Some(Part::new(now));
-            roads[b][a] = Some(Part::new(now));
+        for (from, to) in self::roads() {
+            let mut road = Part::new(now);
+            road.broken(now, 0);
+            roads[from][to] = Some(road);
         }
         let mut service = Service {
             servers: [Part::new(now); FIVE],
