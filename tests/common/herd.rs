@@ -123,10 +123,12 @@ impl Plan {
             proxies: BTreeMap::new(),
         };
         for _ in 0..5 {
-            herd.take_addresses(&real);
+            let held = herd.take_addresses(&real);
             if proxied {
                 herd.take_proxies(&links);
             }
+            // Until here, or a proxy might be given a server's port.
+            drop(held);
             herd.write_files(&links, &course);
             if real.iter().all(|name| herd.try_start(name)) {
                 return herd;
@@ -319,7 +321,8 @@ impl Herd {
         }
     }
 
-    fn take_addresses(&mut self, real: &[String]) {
+    /// Finds a free port for each server; it is free as long as its listener is held.
+    fn take_addresses(&mut self, real: &[String]) -> Vec<TcpListener> {
         // All are held at once, or the same port might be found twice.
         let held: Vec<TcpListener> = real
             .iter()
@@ -332,6 +335,7 @@ impl Herd {
         for fake in self.fakes.values() {
             self.addresses.insert(fake.name.clone(), fake.address);
         }
+        held
     }
 
     /// The proxies of all links, each with the server that dials it and the one behind it.

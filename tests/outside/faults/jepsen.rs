@@ -180,7 +180,7 @@ fn summary(
          {} answers to questions judged, {} of them by what another server holds behind a whole path:\n\
          seen there at most {:?} late\n\
          {} records had to be in a snapshot\n\
-         {} answered reports lost, of servers that died at most {:?} later with nobody to tell",
+         {} answered reports lost that nobody alive held, or a newer one: the servers died at most {:?} later",
         length.as_secs(),
         nemesis.acts(),
         counts.answered,

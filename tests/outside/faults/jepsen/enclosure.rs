@@ -1,4 +1,4 @@
-//! A place of its own for the storm: mounts, processes and files that end with it.
+//! A place of its own for the storm: mounts, ports, processes and files that end with it.
 //!
 //! The test starts itself once more under `unshare`, as the first process of a namespace: whatever ends
 //! it ends all servers and takes every mount away. It ends when its standard input does, so that it does
@@ -6,7 +6,6 @@
 //! waits for a frozen one.
 
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -27,6 +26,8 @@ pub fn inside(test: &str, storm: impl FnOnce()) {
     let folder = std::env::temp_dir();
     disks::run("mount", &["-t", "tmpfs", "herd", disks::text(&folder)])
         .expect("a folder of our own");
+    // Nobody else takes the port of a server that is down.
+    disks::run("ip", &["link", "set", "lo", "up"]).expect("ip, which .ci/run installs");
     std::thread::spawn(|| {
         let _ = std::io::stdin().read_to_end(&mut Vec::new());
         disks::thaw_all();
@@ -36,23 +37,26 @@ pub fn inside(test: &str, storm: impl FnOnce()) {
 }
 
 fn enter(test: &str) {
+    const OURS: [&str; 6] = [
+        "--mount",
+        "--net",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "--kill-child",
+    ];
     let _alone = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let directory = TempDir::new();
     let mut command = Command::new("unshare");
-    command.args(["--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]);
+    command.args(OURS);
     // Root mounts more than one who only is root in a namespace: a file system that can be frozen.
-    let tried = Command::new("unshare")
-        .args(["--mount", "--pid", "--fork", "true"])
-        .output();
-    if !tried
-        .expect("unshare, which .ci/run installs")
-        .status
-        .success()
-    {
+    let tried = Command::new("unshare").args(OURS).arg("true").output();
+    let tried = tried.expect("unshare, which .ci/run installs");
+    if !tried.status.success() {
         command.arg("--map-root-user");
     }
     let mut child = command
-        .arg(std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe")))
+        .arg(std::env::current_exe().expect("a test program has a path"))
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, "1")
         .env("TMPDIR", directory.path())

@@ -153,9 +153,7 @@ impl<'s> Nemesis<'s> {
 
     /// Undoes everything: all run, all roads carry, all disks take bytes.
     pub fn heal(&mut self) {
-        while !self.due.is_empty() {
-            self.undo(|_| true);
-        }
+        self.undo(|_| true);
         for server in 0..FIVE {
             self.relieve(server);
         }
@@ -191,10 +189,9 @@ impl<'s> Nemesis<'s> {
     }
 
     fn undo(&mut self, is_due: impl Fn(Instant) -> bool) {
-        let due = std::mem::take(&mut self.due);
-        let (now, later) = due.into_iter().partition(|(when, _)| is_due(*when));
-        self.due = later;
-        for (_, undo) in now {
+        // One by one: what is done depends on what is still to be done.
+        while let Some(next) = self.due.iter().position(|(when, _)| is_due(*when)) {
+            let (_, undo) = self.due.remove(next);
             self.note(format!("{undo:?}"));
             match undo {
                 Undo::Kill(server) => {
