@@ -1,7 +1,7 @@
 //! Faults that only a machine can do: cables that swallow, disks that fill, system calls that are
-//! interrupted, clocks that jump. (The faults' rows 15, 17, 18 and 19.)
+//! interrupted, clocks that jump; and all of it at once. (The faults' rows 15, 17, 18, 19, 27 and 33.)
 //!
-//! Needs `unshare`, `ip`, `nft`, `strace` and libfaketime; `.ci/run` installs them.
+//! Needs `unshare`, `ip`, `nft`, `strace`, `mkfs.ext4`, `fsfreeze` and libfaketime; `.ci/run` installs them.
 
 mod calls;
 mod clocks;

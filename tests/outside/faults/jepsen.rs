@@ -27,7 +27,7 @@ use service::{FIVE, REDIAL};
 
 /// A storm's length, unless `HERD_SECONDS` says otherwise.
 const SECONDS: u64 = 60;
-/// Then everything heals, and all must agree, before the next begins.
+/// One storm; then everything heals and all must agree before the next.
 const ROUND: Duration = Duration::from_secs(20);
 /// By then all servers agree: a link may have to wait ten seconds for its next dial.
 const AGREED_MAX: Duration = REDIAL;
@@ -46,13 +46,13 @@ fn every_answer_is_true_in_a_storm() {
     });
 }
 
-/// The oracle can tell: links that do not catch up after a fault leave gaps, and it sees them.
+/// The oracle can fail: with `--no-catch-up` a fault leaves gaps, and it must see them.
 #[test]
 fn the_oracle_misses_the_catch_up() {
     enclosure::inside("faults::jepsen::the_oracle_misses_the_catch_up", || {
         let found = run(Duration::from_secs(SECONDS), &["--no-catch-up"]);
-        let violations = found.expect_err("a partition left no mark");
-        println!("without catch-up, as it should be: {violations}");
+        let violations = found.expect_err("gaps that nobody saw");
+        println!("without catch-up, as expected: {violations}");
     });
 }
 
@@ -91,7 +91,7 @@ fn run(length: Duration, options: &[&str]) -> Result<String, String> {
     let stage = &Stage::new(NAMES.map(|name| herd.address(name)));
     let dice = |stream: usize| Dice(seed ^ (stream as u64) << 32);
     thread::scope(|scope| {
-        // However this ends, the clients go home, or the scope waits for ever.
+        // However this ends, the clients must stop, or the scope waits for ever.
         let _end = EndOf(stage);
         let mut nemesis = Nemesis::new(herd, disks, stage, dice(0));
         for writer in 0..WRITERS {
@@ -131,7 +131,7 @@ impl Drop for EndOf<'_> {
     }
 }
 
-/// Nobody reports any more and everything is whole: waits until all five say the same of every phone.
+/// With nothing broken and no report on its way, waits until all five tables are equal.
 fn agreement(nemesis: &Nemesis, stage: &Stage) -> Duration {
     let healed = Instant::now();
     let _alone = stage.gate.write().unwrap_or_else(PoisonError::into_inner);

@@ -15,17 +15,17 @@ use crate::common::{Client, Quiet};
 
 /// Threads that report; each has phones of its own.
 pub const WRITERS: u16 = 6;
-/// A moment between two batches.
+/// Between two batches.
 const REST: Duration = Duration::from_millis(15);
-/// A socket is looked at for so long before the oracle is asked whether an answer is overdue.
+/// How long a read waits before the oracle is asked whether the answer is overdue.
 const LOOK: Duration = Duration::from_millis(100);
-/// Who reports hangs up on a server that stands still for so long.
+/// A writer hangs up on a stopped server after this long.
 const WRITER_PATIENCE: Duration = Duration::from_millis(200);
 
 /// What clients and nemesis share.
 pub struct Stage {
     oracle: Mutex<Oracle>,
-    /// Writers hold it for a batch; whoever has it alone has a herd to which nothing is said.
+    /// Writers hold it for a batch. Locked for writing, it means that no report is on its way.
     pub gate: RwLock<()>,
     over: AtomicBool,
     addresses: [SocketAddr; FIVE],
@@ -47,7 +47,7 @@ impl Stage {
         self.oracle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Clients go home.
+    /// Tells all clients to stop.
     pub fn end(&self) {
         self.over.store(true, Ordering::Relaxed);
     }
@@ -107,7 +107,7 @@ impl<'s> Caller<'s> {
                 Ok(stream) if before.0 == after.0 => {
                     self.line = Some((Client::on(stream), after.0));
                 }
-                // It began anew meanwhile: who knows which of the two this is.
+                // It restarted meanwhile: this may be a connection to either process.
                 Ok(_) => {}
                 Err(error) if before.1.is_some() && before == after => {
                     oracle.violated(server, "connect", &error.to_string());
@@ -185,15 +185,15 @@ pub fn report(stage: &Stage, writer: u16, mut dice: Dice) {
     while !stage.is_over() {
         {
             let _open = stage.gate.read().unwrap_or_else(PoisonError::into_inner);
-            // The first of them all the time, the last now and then: what these said last is not
-            // overtaken by what they say next, and must come round every fault.
+            // Low numbers report often, high ones rarely: a rare report is not soon replaced by a
+            // newer one, so it must get past the faults itself.
             let busy = 1 + dice.roll(own.len());
             let phone = own[dice.roll(busy)];
-            // Mostly now; or long ago, which changes nothing.
+            // One in ten is old, and must change nothing.
             let time = wall() - if dice.roll(10) == 0 { 7_000_000_000 } else { 0 };
             let (first, second, more) = (dice.roll(FIVE), dice.roll(FIVE), dice.roll(3) as i64);
             send_reports(&mut callers[first], phone, time..=time + more);
-            // Sometimes the last of them once more from elsewhere: the total order decides.
+            // Sometimes a second server gets the same time: the total order decides.
             if dice.roll(5) == 0 {
                 send_reports(&mut callers[second], phone, time + more..=time + more);
             }

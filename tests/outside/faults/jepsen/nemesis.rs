@@ -1,6 +1,7 @@
 //! What is done to the herd, and undone.
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter, Write};
 use std::fs;
 use std::path::PathBuf;
 use std::thread::sleep;
@@ -15,10 +16,10 @@ use crate::common::{Herd, NAMES, Proxy, Road};
 
 /// A server may take so long to end when it is asked to.
 const END_MAX: Duration = Duration::from_secs(10);
-/// How often it is looked whether something is due, or wrong.
+/// How often it checks what is due, and whether something is wrong.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// All that can be done, and how often of all times.
+/// All acts, with their weights.
 const ACTS: [(Act, usize); 14] = [
     (Act::Kill, 3),
     (Act::Terminate, 2),
@@ -70,7 +71,7 @@ enum Act {
 }
 
 /// What is still to come of an act: mostly it undoes it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Undo {
     Kill(usize),
     Start(usize),
@@ -78,6 +79,23 @@ enum Undo {
     Clear(usize, usize),
     Free(usize),
     Thaw(usize),
+}
+
+impl Display for Undo {
+    fn fmt(&self, out: &mut Formatter) -> fmt::Result {
+        match *self {
+            Undo::Kill(server) => write!(out, "now kill {}", NAMES[server]),
+            Undo::Start(server) => write!(out, "start {}", NAMES[server]),
+            Undo::Continue(server) => write!(out, "continue {}", NAMES[server]),
+            Undo::Clear(from, to) => write!(out, "clear {}", named(from, to)),
+            Undo::Free(server) => write!(out, "free {}'s disk", NAMES[server]),
+            Undo::Thaw(server) => write!(out, "thaw {}'s disk", NAMES[server]),
+        }
+    }
+}
+
+fn named(from: usize, to: usize) -> String {
+    format!("{} to {}", NAMES[from], NAMES[to])
 }
 
 /// The herd, and whoever does it harm.
@@ -92,7 +110,7 @@ pub struct Nemesis<'s> {
     begun: Instant,
     done: Vec<(f64, String)>,
     /// How often what was done.
-    acts: std::collections::BTreeMap<Act, usize>,
+    acts: BTreeMap<Act, usize>,
 }
 
 impl<'s> Nemesis<'s> {
@@ -106,7 +124,7 @@ impl<'s> Nemesis<'s> {
             due: Vec::new(),
             begun: Instant::now(),
             done: Vec::new(),
-            acts: Default::default(),
+            acts: BTreeMap::new(),
         }
     }
 
@@ -120,7 +138,6 @@ impl<'s> Nemesis<'s> {
             self.undo(|due| due <= now);
             self.look();
             if next <= now {
-                // What cannot be done now is left for another time.
                 let act = self.pick();
                 let (server, road) = (self.dice.roll(FIVE), self.dice.roll(roads().count()));
                 if self.act(act, server, roads().nth(road).expect("a road")) {
@@ -140,7 +157,7 @@ impl<'s> Nemesis<'s> {
         all[self.dice.roll(all.len())]
     }
 
-    /// Looks which links that were broken are whole again.
+    /// Finds the broken links that are whole again.
     pub fn look(&self) {
         let greeted = roads().map(|(from, to)| (from, to, self.proxy(from, to).greeted()));
         let greeted: Vec<_> = greeted.collect();
@@ -192,7 +209,7 @@ impl<'s> Nemesis<'s> {
         // One by one: what is done depends on what is still to be done.
         while let Some(next) = self.due.iter().position(|(when, _)| is_due(*when)) {
             let (_, undo) = self.due.remove(next);
-            self.note(format!("{undo:?}"));
+            self.note(undo.to_string());
             match undo {
                 Undo::Kill(server) => {
                     // Unless something else befell it.
@@ -220,7 +237,7 @@ impl<'s> Nemesis<'s> {
         }
     }
 
-    /// False: not now.
+    /// Does it, unless something else is under way there: then false.
     fn act(&mut self, act: Act, server: usize, (a, b): (usize, usize)) -> bool {
         let there_and_back = [(a, b), (b, a)];
         match act {
@@ -271,7 +288,7 @@ impl<'s> Nemesis<'s> {
                 self.later(500, 6_000, Undo::Free(server));
             }
             _ => {
-                // The journal shall have something to say.
+                // So that the journal has room, and writes while the disk is frozen.
                 self.relieve(server);
                 self.stage.oracle().disk(server, false);
                 self.disks[server].freeze("--freeze");
@@ -286,7 +303,8 @@ impl<'s> Nemesis<'s> {
         if roads.iter().any(busy) {
             return false;
         }
-        self.note(format!("{act:?} {roads:?}"));
+        let named = roads.iter().map(|(from, to)| named(*from, *to));
+        self.note(format!("{act:?} {}", named.collect::<Vec<_>>().join(", ")));
         let length = match act {
             // Longer than it takes to die and to begin again.
             Act::Strand => self.dice.time(4_000, 6_000),
@@ -305,7 +323,7 @@ impl<'s> Nemesis<'s> {
         if self.pending(Undo::Clear(from, to)) {
             return false;
         }
-        self.note(format!("{act:?} {from} to {to}"));
+        self.note(format!("{act:?} {}", named(from, to)));
         let road = match act {
             Act::Refuse => Road::Refusing,
             Act::Late => Road::Late,

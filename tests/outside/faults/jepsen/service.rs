@@ -58,14 +58,14 @@ impl Part {
         self.due = now + REDIAL;
     }
 
-    /// A server at one end is there again: a link that was broken has its time from now.
+    /// A server at one end has restarted: a broken link is due this long from now.
     pub fn again(&mut self, now: Instant) {
         if self.broken_at.is_some() {
             self.due = now + REDIAL;
         }
     }
 
-    /// This connection has greeted: is it a new one, the link is whole sooner than it had to be.
+    /// This connection has greeted. If it is a new one, the link is whole, sooner than it had to be.
     pub fn greeted(&mut self, now: Instant, number: u64) {
         if self.carries && self.broken_at.is_some_and(|broken| broken < number) {
             self.broken_at = None;
