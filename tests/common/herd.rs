@@ -234,6 +234,12 @@ impl Herd {
         child.wait().expect("a killed child ends");
     }
 
+    /// How a server that nobody stopped has ended, if it has.
+    pub fn ended(&mut self, name: &str) -> Option<ExitStatus> {
+        let child = self.children.get_mut(name)?;
+        child.try_wait().expect("a child can be asked")
+    }
+
     /// Waits for a server to end by itself.
     pub fn wait_exit(&mut self, name: &str, within: Duration) -> ExitStatus {
         let child = self

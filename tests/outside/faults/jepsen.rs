@@ -104,16 +104,12 @@ fn run(length: Duration, options: &[&str]) -> Result<String, String> {
         let (mut rounds, mut slowest) = (0, Duration::ZERO);
         while begun.elapsed() < length {
             nemesis.storm(ROUND.min(length - begun.elapsed()));
+            violations(&nemesis, stage)?;
             nemesis.heal();
             let took = agreement(&nemesis, stage);
+            violations(&nemesis, stage)?;
             (rounds, slowest) = (rounds + 1, slowest.max(took));
             let oracle = stage.oracle();
-            if !oracle.violations.is_empty() {
-                let count = oracle.violations.len();
-                let some = &oracle.violations[..count.min(5)];
-                let diary = nemesis.diary();
-                return Err(format!("{count} violations:\n{}\n{diary}", some.join("\n")));
-            }
             println!(
                 "round {rounds}: {} reports answered, agreed after {took:?}",
                 oracle.counts.answered
@@ -121,6 +117,16 @@ fn run(length: Duration, options: &[&str]) -> Result<String, String> {
         }
         Ok(summary(begun.elapsed(), rounds, slowest, &nemesis, stage))
     })
+}
+
+/// What is wrong so far, as an error.
+fn violations(nemesis: &Nemesis, stage: &Stage) -> Result<(), String> {
+    let found = stage.oracle().violations.clone();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let (count, some) = (found.len(), found[..found.len().min(5)].join("\n"));
+    Err(format!("{count} violations:\n{some}\n{}", nemesis.diary()))
 }
 
 struct EndOf<'s>(&'s Stage);

@@ -137,6 +137,7 @@ impl<'s> Nemesis<'s> {
             let now = Instant::now();
             self.undo(|due| due <= now);
             self.look();
+            self.count_servers();
             if next <= now {
                 let act = self.pick();
                 let (server, road) = (self.dice.roll(FIVE), self.dice.roll(roads().count()));
@@ -168,6 +169,16 @@ impl<'s> Nemesis<'s> {
         });
     }
 
+    /// A server that ended although nobody asked it to is a violation, however it ended.
+    fn count_servers(&mut self) {
+        for (server, name) in NAMES.iter().enumerate() {
+            if let Some(status) = self.herd.ended(name) {
+                let mut oracle = self.stage.oracle();
+                oracle.violated(server, "it ended by itself", &status.to_string());
+            }
+        }
+    }
+
     /// Undoes everything: all run, all roads carry, all disks take bytes.
     pub fn heal(&mut self) {
         self.undo(|_| true);
@@ -176,12 +187,21 @@ impl<'s> Nemesis<'s> {
         }
     }
 
-    /// What was done lately.
+    /// What was done lately, and what the servers say.
     pub fn diary(&self) -> String {
         let tail = &self.done[self.done.len().saturating_sub(40)..];
         let mut text = String::new();
         for (when, what) in tail {
             let _ = writeln!(text, "{when:9.3} s  {what}");
+        }
+        for (disk, name) in self.disks.iter().zip(NAMES) {
+            let journal = fs::read(disk.path().join("journal")).unwrap_or_default();
+            let end = &journal[journal.len().saturating_sub(400)..];
+            let _ = writeln!(
+                text,
+                "{name}'s journal ends: {}",
+                String::from_utf8_lossy(end)
+            );
         }
         text
     }
