@@ -79,7 +79,8 @@ pub struct Oracle {
     service: Service,
     incarnations: [u32; FIVE],
     disks: [Option<Instant>; FIVE],
-    deaths: [Instant; FIVE],
+    /// Since all agreed last.
+    deaths: [Vec<Instant>; FIVE],
     /// Answered since all agreed last.
     acknowledged: Vec<(u16, Report, Instant)>,
     /// What was wrong.
@@ -98,7 +99,7 @@ impl Oracle {
             service: Service::new(now),
             incarnations: [0; FIVE],
             disks: [Some(now); FIVE],
-            deaths: [now; FIVE],
+            deaths: Default::default(),
             acknowledged: Vec::new(),
             violations: Vec::new(),
             counts: Counts::default(),
@@ -230,7 +231,7 @@ impl Oracle {
         let steady = self.service.server(server).carries().is_some_and(long)
             && self.disks[server].is_some_and(long);
         self.change(|service, now| service.change_server(server, |part| part.hold(now)));
-        self.deaths[server] = now;
+        self.deaths[server].push(now);
         if !steady {
             return Vec::new();
         }
@@ -291,12 +292,14 @@ impl Oracle {
         }
         for (phone, report, since) in std::mem::take(&mut self.acknowledged) {
             if Some(report) > table[usize::from(phone)] {
-                let death = self.deaths[usize::from(report.server)];
-                let age = death.saturating_duration_since(since);
+                let mut deaths = self.deaths[usize::from(report.server)].iter();
+                let death = deaths.find(|death| **death >= since);
+                let age = death.map_or(Duration::ZERO, |death| *death - since);
                 self.counts.lost += 1;
                 self.counts.lost_age = self.counts.lost_age.max(age);
             }
         }
+        self.deaths = Default::default();
     }
 
     /// The report that an AT line of this phone shows; or what is wrong with it.
