@@ -45,6 +45,7 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+pub mod check;
 pub mod config;
 pub mod event_loop;
 pub mod herd;

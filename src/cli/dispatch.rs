@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
+use herd::check::{Verdict, check};
+
 use super::all::all;
 use super::look::replay;
 use super::parse::parse;
@@ -35,6 +37,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
             Ok(status) => return ExitCode::from(status),
             Err(problem) => (WRONG_USE, Err(problem)),
         },
+        Ok(Task::Check(wanted)) => {
+            let verdict = check(&wanted).map(|verdict| verdict == Verdict::Right);
+            (WRONG_USE, verdict)
+        }
         Ok(Task::One(one)) => (1, run(&one)),
     };
     match outcome {

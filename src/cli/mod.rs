@@ -1,6 +1,7 @@
 //! The command line: what it asks for, and what each of that does.
 
 mod all;
+mod checking;
 mod children;
 mod dispatch;
 mod google;

@@ -4,6 +4,7 @@ use getopts::Matches;
 use herd::herd::Roster;
 use herd::net::check_regular;
 
+use super::checking::{CHECKS, checked};
 use super::children::all;
 use super::google;
 use super::naming::{Named, distinct};
@@ -33,8 +34,15 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
         let json = matches.opt_present("json");
         return Ok(Task::Ps { address, json });
     }
-    if matches.opt_present("json") {
-        return Err(format!("--json: expected --ps ADDR beside it; {EXPECTED}"));
+    if matches.opt_present("check") {
+        return checked(&matches, roster(&matches)?).map(Task::Check);
+    }
+    for option in CHECKS {
+        if matches.opt_present(option) {
+            return Err(format!(
+                "--{option}: expected --check beside it; {EXPECTED}"
+            ));
+        }
     }
     let look = look(&matches)?;
     if let Some(path) = path(&matches, "replay") {

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use herd::check::Check;
 use herd::config::Config;
 use herd::herd::Roster;
 use herd::net::{IdentityFiles, TlsClientConfig};
@@ -23,6 +24,8 @@ pub enum Task {
         /// Start a server that has ended again.
         restart: bool,
     },
+    /// Check servers of anybody's.
+    Check(Check),
     /// Print what a running server looks like.
     Ps {
         /// Its inspection listener.

@@ -7,6 +7,7 @@
 mod common;
 
 mod certificates;
+mod check;
 mod evil;
 mod faults;
 mod others;

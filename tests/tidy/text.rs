@@ -2,6 +2,15 @@
 
 use crate::source::{Source, assert_none, sources};
 
+/// What a loop asks of its world.
+const OF_A_WORLD: [&str; 5] = [
+    "SystemTime",
+    "Instant",
+    "sleep(",
+    "std::net::Tcp",
+    "TcpStream::connect",
+];
+
 #[test]
 fn the_source_does_not_contain_what_it_must_not() {
     // (what, where it is allowed, why not elsewhere)
@@ -37,8 +46,13 @@ fn the_source_does_not_contain_what_it_must_not() {
     ];
     let mut findings = Vec::new();
     for source in sources(&["src"]) {
+        // The checker is a client, with a thread to itself: it has no world to ask, and waits with deadlines.
+        let is_client = source.floor() == "check";
         for (number, line) in source.code() {
             for (word, allowed, why) in banned {
+                if is_client && OF_A_WORLD.contains(&word) {
+                    continue;
+                }
                 if line.contains(word) && !allowed.iter().any(|place| source.path.ends_with(place))
                 {
                     findings.push(format!(
