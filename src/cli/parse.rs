@@ -39,8 +39,12 @@ pub fn parse(arguments: &[String]) -> Result<Task, String> {
     }
     for option in CHECKS {
         if matches.opt_present(option) {
+            let beside = match option {
+                "json" => "--check or --ps ADDR",
+                _ => "--check",
+            };
             return Err(format!(
-                "--{option}: expected --check beside it; {EXPECTED}"
+                "--{option}: expected {beside} beside it; {EXPECTED}"
             ));
         }
     }

@@ -350,7 +350,10 @@ fn a_replay_that_nobody_can_hold_runs_to_its_end() {
             ["--replay", "empty"],
             "expected it to begin with \"herd recording 4\"",
         ),
-        (["--json", "Clark"], "expected --ps ADDR beside it"),
+        (
+            ["--json", "Clark"],
+            "expected --check or --ps ADDR beside it",
+        ),
         (["--step", "--all"], "expected a NAME"),
         (
             ["Clark", "--trace=nowhere/clark.json"],
