@@ -8,10 +8,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use crate::common::{Client, PATIENCE, TempDir, wait_until};
+use crate::common::{Client, PATIENCE, TempDir, wait_for_exit, wait_until};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// What makes the terminal at its standard input that of the program behind it. Whoever runs the tests may
+/// have started them with nohup.
+const TERMINAL: [&str; 4] = ["env", "--default-signal=HUP", "setsid", "--ctty"];
 
 /// The program, in a folder with a herd of one; and where that one listens.
 fn server(folder: &TempDir, program: &str) -> (Command, std::net::SocketAddr) {
@@ -21,8 +25,8 @@ fn server(folder: &TempDir, program: &str) -> (Command, std::net::SocketAddr) {
     fs::write(folder.path().join("herd.json"), herd).expect("a herd file");
     let mut command = Command::new(program);
     command.current_dir(folder.path());
-    if program != env!("CARGO_BIN_EXE_herd") {
-        command.args(["--ctty", env!("CARGO_BIN_EXE_herd")]);
+    if program == TERMINAL[0] {
+        command.args(&TERMINAL[1..]).arg(env!("CARGO_BIN_EXE_herd"));
     }
     command.args(["A", "--herd", "herd.json"]);
     (command, address)
@@ -200,7 +204,7 @@ fn terminal() -> (OwnedFd, File) {
 fn a_server_ends_with_its_terminal() {
     let folder = TempDir::new();
     let (ours, theirs) = terminal();
-    let (command, address) = server(&folder, "setsid");
+    let (command, address) = server(&folder, TERMINAL[0]);
     let mut child = start(command, address, theirs);
     let pid = Pid::from_child(&child);
     // As long as the terminal is there, SIGHUP asks for a new journal.
@@ -211,7 +215,13 @@ fn a_server_ends_with_its_terminal() {
     });
     assert_eq!(Client::connect(address).ask("hello\n"), "? hello\n");
     drop(ours);
-    ends(&mut child);
+    let ended = wait_for_exit(&mut child, Duration::from_secs(15));
+    let journal = fs::read_to_string(folder.path().join("A.log")).unwrap_or_default();
+    let status = ended.unwrap_or_else(|| {
+        let _ = child.kill();
+        panic!("it does not end; its journal:\n{journal}")
+    });
+    assert!(status.success(), "{status}");
 }
 
 /// nohup means to stay.
@@ -219,11 +229,11 @@ fn a_server_ends_with_its_terminal() {
 fn a_server_that_ignores_hangups_outlives_its_terminal() {
     let folder = TempDir::new();
     let (ours, theirs) = terminal();
-    let (plain, address) = server(&folder, "setsid");
+    let (plain, address) = server(&folder, TERMINAL[0]);
     let mut command = Command::new("sh");
     command
-        .args(["-c", r#"trap "" HUP; exec "$0" "$@""#, "setsid"])
-        .args(plain.get_args())
+        .args(["-c", r#"trap "" HUP; exec "$0" "$@""#, TERMINAL[2]])
+        .args(plain.get_args().skip(2))
         .current_dir(folder.path());
     let mut child = start(command, address, theirs);
     drop(ours);
