@@ -41,6 +41,6 @@ pub use questions::{
     UPSTREAM_IDLE, UPSTREAM_IDLE_MAX, UPSTREAM_MAX, WAITING_MAX,
 };
 pub use rows::ROWS_MAX;
-pub use snapshots::{SNAPSHOT_PIECE, SNAPSHOT_STALL};
+pub use snapshots::{SNAPSHOT_PIECE, SNAPSHOT_RETRY, SNAPSHOT_STALL};
 pub use turn::TURN_OUTPUT_MAX;
 pub use view::STORE_ROWS_MAX;

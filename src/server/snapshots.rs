@@ -23,6 +23,9 @@ use crate::net::{Host, LINE_MAX, SNAPSHOT_BYTES_MAX};
 
 /// Bytes that one turn adds to a snapshot.
 pub const SNAPSHOT_PIECE: usize = 256 * 1024;
+/// After a snapshot that failed, the next one is tried no sooner than this: a disk that is full stays so
+/// for a while.
+pub const SNAPSHOT_RETRY: Duration = Duration::from_secs(1);
 /// A stopping server ends without the last snapshot if the disk takes nothing of it for this long.
 pub const SNAPSHOT_STALL: Duration = Duration::from_secs(5);
 
@@ -151,9 +154,10 @@ impl Snapshots {
     pub fn before_poll<H: Host>(&mut self, floor: &mut Floor<H>) {
         let changed = self.saved != floor.shared.replica.store().kept();
         if changed && self.is_idle() && self.lost.is_none() {
-            let delay = match floor.shared.stopping {
-                true => Duration::ZERO,
-                false => self.every,
+            let delay = match &self.last {
+                _ if floor.shared.stopping => Duration::ZERO,
+                Some(Err(_)) => self.every.max(SNAPSHOT_RETRY),
+                _ => self.every,
             };
             let timer = floor.event_loop.call_later(delay, Callback::Snapshot);
             self.state = State::Due(timer);
@@ -283,6 +287,7 @@ impl Snapshots {
             Limit::of("", "a change without a snapshot", every, "", "one is written")
                 .option("snapshot-every"),
             limit!(SNAPSHOT_PIECE, "a snapshot's piece a turn", "bytes", waits),
+            limit!(SNAPSHOT_RETRY, "after a snapshot that failed", "", "the next is tried"),
             limit!(SNAPSHOT_STALL, "a stop's last snapshot that gets no further", "", "lost, and said"),
         ]
     }

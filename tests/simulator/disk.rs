@@ -163,3 +163,28 @@ fn a_disk_that_lies_invents_nothing() {
     let (_, damaged, _) = lives(false);
     assert!(damaged > 0, "the disk did not lie");
 }
+
+/// A change is to be on disk at once, and the disk is full: it is tried again, and not without end.
+#[test]
+fn a_full_disk_is_not_asked_again_and_again() {
+    let mut config = solo();
+    config.snapshot_every = Some(Duration::ZERO);
+    let mut sim = Simulation::new(1, 1, Weather::default());
+    boot(&mut sim, 0, config);
+    sim.net_mut().set_disk_room(0, Some(10));
+    sim.net_mut().trace.keep_text();
+    let client = sim.client(0);
+    sim.say(client, "IAMAT kiwi +1+1 1\n");
+    sim.wait(Duration::from_secs(10));
+    let tries = |sim: &Simulation<Node<SimWorld>>| {
+        let net = sim.net();
+        let lines = net.trace.lines().iter();
+        lines.filter(|line| line.starts_with("snapshot ")).count()
+    };
+    let count = tries(&sim);
+    assert!((5..15).contains(&count), "{count} tries in ten seconds");
+    sim.net_mut().set_disk_room(0, None);
+    sim.wait(Duration::from_secs(2));
+    let stands = sim.net().snapshot(0).len();
+    assert!(stands > 50, "{stands} bytes");
+}
