@@ -1,9 +1,10 @@
 //! Bounds of NOTES.md that no other test reaches: what is beyond each is refused, waits or is left out.
 
+use std::panic::Location;
 use std::time::Duration;
 
 use herd::config::Config;
-use herd::event_loop::{EventLoop, Token};
+use herd::event_loop::{Application, EventLoop, Observation, Token};
 use herd::net::{ACCEPT_BUDGET, CONNECT_DEADLINE};
 use herd::portions::{LINK_UNSENT_LOW, PEER_LINES_A_TURN};
 use herd::server::{
@@ -11,9 +12,9 @@ use herd::server::{
     TURN_OUTPUT_MAX,
 };
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::stage::{Play, SECOND, boot, config};
+use crate::stage::{Play, SECOND, asking, boot, config};
 
 /// Bob's door.
 const BOB: Token = Token::listener(0);
@@ -369,4 +370,61 @@ fn the_journal_keeps_every_line_of_a_turn_full_of_news() {
     );
     let lost = journal.find(|line| line.contains("dropped"));
     assert!(lost.is_none(), "{:.300}", lost.map_or("", |line| line));
+}
+
+/// Which callback, or how many of them together; and of what was quick, nothing.
+#[test]
+fn what_took_long_is_told_in_the_journal() {
+    let mut stage = Stage::new(|_| {});
+    stage.turns(1);
+    stage.sim.net_mut().trace.keep_text();
+    let (took, began, ran) = (SECOND, SECOND, 3);
+    stage.node.observe(Observation::SlowCallback {
+        callback: &Callback::Redial(0),
+        location: Location::caller(),
+        took,
+    });
+    stage.node.observe(Observation::SlowIteration { ran, took });
+    stage
+        .node
+        .observe(Observation::Iteration { ran, began, took });
+    stage.turns(2);
+    let net = stage.sim.net();
+    let journal: String = net.trace.lines().concat();
+    assert!(journal.contains("Redial(0), queued at tests/simulator/bounds.rs:"));
+    assert_eq!(journal.matches(" took 1s").count(), 2, "{journal}");
+    assert!(journal.contains("a turn of 3 callbacks took 1s"));
+}
+
+#[test]
+fn a_view_tells_how_much_of_each_limit_is_in_use() {
+    let mut stage = Stage::new(|config| config.upstream = asking("places").upstream);
+    stage.sim.net_mut().heal(0, 1);
+    let client = stage.connect();
+    stage.turns(50);
+    stage.say(client, "IAMAT a +1+1 5\nIAMAT b");
+    stage.turns(5);
+    let view = stage.view();
+    let rows = view["limits"].as_array().expect("rows").iter();
+    let rows = rows.map(|row| json!([row["name"], row["used"], row["max"], row["option"]]));
+    let line = view["store"]["rows"][0]["line"].as_str();
+    let record = line.expect("a line").len() + 1;
+    let none = Value::Null;
+    let expected = [
+        json!(["connections", 2, 65_536, "--max-connections"]),
+        json!(["clients in the table", 1, 1_000_000, "--max-records"]),
+        json!(["bytes in the table", record, 1 << 30, none]),
+        json!([
+            "bytes held for clients",
+            "IAMAT b".len(),
+            256 << 20,
+            "--max-client-bytes"
+        ]),
+        json!(["connections that want more of a turn", 0, 65_536, none]),
+        json!(["unsent bytes of the fullest link", 0, 1 << 20, none]),
+        json!(["journal bytes that wait for the disk", 0, 4 << 20, none]),
+        json!(["clients that wait for Places", 0, 256, none]),
+        json!(["connections to Places", 0, 32, none]),
+    ];
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
