@@ -1,10 +1,9 @@
 //! Bounds of NOTES.md that no other test reaches: what is beyond each is refused, waits or is left out.
 
-use std::panic::Location;
 use std::time::Duration;
 
 use herd::config::Config;
-use herd::event_loop::{Application, EventLoop, Observation, Token};
+use herd::event_loop::{EventLoop, Token};
 use herd::net::{ACCEPT_BUDGET, CONNECT_DEADLINE};
 use herd::portions::{LINK_UNSENT_LOW, PEER_LINES_A_TURN};
 use herd::server::{
@@ -12,29 +11,33 @@ use herd::server::{
     TURN_OUTPUT_MAX,
 };
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::stage::{Play, SECOND, asking, boot, config};
+use crate::stage::{Play, SECOND, boot, config};
 
 /// Bob's door.
-const BOB: Token = Token::listener(0);
+pub const BOB: Token = Token::listener(0);
 
 /// A record whose id is so long has a line that is a little longer.
 const LONG_ID: usize = 4000;
 const LONG_LINE: usize = LONG_ID + 100;
 
 /// Ada, linked with Bob, of whom there is nothing but what the test says in his name.
-struct Stage {
-    sim: Simulation<Node<SimWorld>>,
-    event_loop: EventLoop<SimWorld, Callback>,
-    node: Node<SimWorld>,
+pub struct Stage {
+    pub sim: Simulation<Node<SimWorld>>,
+    pub event_loop: EventLoop<SimWorld, Callback>,
+    pub node: Node<SimWorld>,
 }
 
 impl Stage {
-    fn new(change: impl FnOnce(&mut Config)) -> Stage {
+    pub fn new(change: impl FnOnce(&mut Config)) -> Stage {
+        Stage::under(Weather::default(), change)
+    }
+
+    pub fn under(weather: Weather, change: impl FnOnce(&mut Config)) -> Stage {
         let mut config = config(&["Ada", "Bob"]);
         change(&mut config);
-        let mut sim = Simulation::new(2, 1, Weather::default());
+        let mut sim = Simulation::new(2, 1, weather);
         // What Ada says to Bob is swallowed.
         sim.net_mut()
             .listen(1, config.roster.servers[1].address, BOB);
@@ -49,7 +52,7 @@ impl Stage {
     }
 
     /// All that is under way arrives, and then one turn runs.
-    fn turn(&mut self, later: Duration) {
+    pub fn turn(&mut self, later: Duration) {
         let mut net = self.sim.net_mut();
         net.now += later;
         net.deliver_due();
@@ -57,17 +60,17 @@ impl Stage {
         self.event_loop.run_once(&mut self.node).expect("it runs");
     }
 
-    fn turns(&mut self, count: usize) {
+    pub fn turns(&mut self, count: usize) {
         for _ in 0..count {
             self.turn(SECOND / 100);
         }
     }
 
-    fn connect(&mut self) -> End {
+    pub fn connect(&mut self) -> End {
         self.sim.client(0)
     }
 
-    fn say(&mut self, client: End, text: &str) {
+    pub fn say(&mut self, client: End, text: &str) {
         self.sim.say(client, text);
     }
 
@@ -96,7 +99,7 @@ impl Stage {
         of_kind.map(|(at, line)| (at, bytes(line))).collect()
     }
 
-    fn view(&self) -> Value {
+    pub fn view(&self) -> Value {
         self.node.view(&self.event_loop)
     }
 
@@ -370,61 +373,4 @@ fn the_journal_keeps_every_line_of_a_turn_full_of_news() {
     );
     let lost = journal.find(|line| line.contains("dropped"));
     assert!(lost.is_none(), "{:.300}", lost.map_or("", |line| line));
-}
-
-/// Which callback, or how many of them together; and of what was quick, nothing.
-#[test]
-fn what_took_long_is_told_in_the_journal() {
-    let mut stage = Stage::new(|_| {});
-    stage.turns(1);
-    stage.sim.net_mut().trace.keep_text();
-    let (took, began, ran) = (SECOND, SECOND, 3);
-    stage.node.observe(Observation::SlowCallback {
-        callback: &Callback::Redial(0),
-        location: Location::caller(),
-        took,
-    });
-    stage.node.observe(Observation::SlowIteration { ran, took });
-    stage
-        .node
-        .observe(Observation::Iteration { ran, began, took });
-    stage.turns(2);
-    let net = stage.sim.net();
-    let journal: String = net.trace.lines().concat();
-    assert!(journal.contains("Redial(0), queued at tests/simulator/bounds.rs:"));
-    assert_eq!(journal.matches(" took 1s").count(), 2, "{journal}");
-    assert!(journal.contains("a turn of 3 callbacks took 1s"));
-}
-
-#[test]
-fn a_view_tells_how_much_of_each_limit_is_in_use() {
-    let mut stage = Stage::new(|config| config.upstream = asking("places").upstream);
-    stage.sim.net_mut().heal(0, 1);
-    let client = stage.connect();
-    stage.turns(50);
-    stage.say(client, "IAMAT a +1+1 5\nIAMAT b");
-    stage.turns(5);
-    let view = stage.view();
-    let rows = view["limits"].as_array().expect("rows").iter();
-    let rows = rows.map(|row| json!([row["name"], row["used"], row["max"], row["option"]]));
-    let line = view["store"]["rows"][0]["line"].as_str();
-    let record = line.expect("a line").len() + 1;
-    let none = Value::Null;
-    let expected = [
-        json!(["connections", 2, 65_536, "--max-connections"]),
-        json!(["clients in the table", 1, 1_000_000, "--max-records"]),
-        json!(["bytes in the table", record, 1 << 30, none]),
-        json!([
-            "bytes held for clients",
-            "IAMAT b".len(),
-            256 << 20,
-            "--max-client-bytes"
-        ]),
-        json!(["connections that want more of a turn", 0, 65_536, none]),
-        json!(["unsent bytes of the fullest link", 0, 1 << 20, none]),
-        json!(["journal bytes that wait for the disk", 0, 4 << 20, none]),
-        json!(["clients that wait for Places", 0, 256, none]),
-        json!(["connections to Places", 0, 32, none]),
-    ];
-    assert_eq!(rows.collect::<Vec<_>>(), expected);
 }
