@@ -131,9 +131,35 @@ mod tests {
         }
         all.retain(|(_, handle)| handles.get(*handle).is_some());
         assert_eq!(timers.alive(), all.len());
-        for count in [0, 1, 10, all.len(), 1000] {
+        // Each count: the heap's own order begins as the sorted one does, here as far as the tenth.
+        for count in 0..all.len() + 2 {
             let first = &all[..count.min(all.len())];
             assert_eq!(timers.first(count, &handles), first, "{count}");
         }
+    }
+
+    #[test]
+    fn the_cancelled_are_counted_off_as_they_leave_the_heap() {
+        const MS: Duration = Duration::from_millis(1);
+        let (mut timers, mut handles) = (Timers::new(), Handles::new());
+        let mut made = Vec::new();
+        for number in 1..=6 {
+            let here = Location::caller();
+            let handle = handles.insert(number, Origin::Timer, Duration::ZERO, here);
+            timers.push(MS * number, handle);
+            made.push(handle);
+        }
+        for cancelled in [0, 1, 3] {
+            handles.take(made[cancelled]);
+            timers.note_cancelled();
+        }
+        assert_eq!((timers.len(), timers.alive()), (6, 3));
+        timers.prune(&handles);
+        assert_eq!((timers.len(), timers.alive()), (4, 3));
+        assert_eq!(timers.next_deadline(), Some(3 * MS));
+        assert_eq!(timers.pop_due(5 * MS, &mut handles), Some(made[2]));
+        assert_eq!(timers.pop_due(5 * MS, &mut handles), Some(made[4]));
+        assert_eq!((timers.len(), timers.alive()), (1, 1));
+        assert_eq!(timers.pop_due(5 * MS, &mut handles), None);
     }
 }

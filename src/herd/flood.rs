@@ -130,3 +130,49 @@ fn is_ahead(report: &Report<'_>, limit: Duration) -> bool {
     let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
     report.time.billionths() > limit
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::herd::{Command, Ties};
+
+    const RECEIPT: Duration = Duration::from_secs(100);
+
+    fn replica(max_ahead: Duration, line_max: usize) -> Replica {
+        let store = Store::new(10, 1000, Ties::TotalOrder);
+        Replica::new("Bona", &["Bona", "Clark"], max_ahead, line_max, store)
+    }
+
+    fn iamat(replica: &mut Replica, line: &str) -> (Taken, String) {
+        let Some(Command::Iamat(report)) = Command::parse(line.as_bytes()) else {
+            panic!("{line} is no IAMAT");
+        };
+        let mut out = Vec::from("before\n");
+        let taken = replica.iamat(report, RECEIPT, &mut out);
+        (taken, String::from_utf8(out).expect("ASCII"))
+    }
+
+    #[test]
+    fn a_report_may_be_so_far_ahead_and_no_further() {
+        let mut strict = replica(Duration::from_secs(5), 1000);
+        let (taken, _) = iamat(&mut strict, "IAMAT a +1-1 105");
+        assert_eq!(taken, Taken::News(0));
+        let refused = iamat(&mut strict, "IAMAT a +1-1 105.000000001");
+        assert_eq!(refused, (Taken::TooFarAhead, String::from("before\n")));
+        let (taken, _) = iamat(
+            &mut replica(Duration::ZERO, 1000),
+            "IAMAT a +1-1 999999999999",
+        );
+        assert_eq!(taken, Taken::News(0));
+    }
+
+    #[test]
+    fn an_answer_may_be_as_long_as_a_line_and_no_longer() {
+        let answer = "AT Bona +1.000000000 a +1-1 99";
+        let mut narrow = replica(Duration::ZERO, answer.len());
+        let taken = iamat(&mut narrow, "IAMAT a +1-1 99");
+        assert_eq!(taken, (Taken::News(0), format!("before\n{answer}\n")));
+        let refused = iamat(&mut narrow, "IAMAT aa +1-1 99");
+        assert_eq!(refused, (Taken::TooLong, String::from("before\n")));
+    }
+}

@@ -128,5 +128,6 @@ mod tests {
     fn degrees_are_signed() {
         let position = Position::parse(b"+34.068930-118.445127").expect("a position");
         assert_eq!(position.degrees(), (34.068930, -118.445127));
+        assert_eq!(position.halves(), (&b"+34.068930"[..], &b"-118.445127"[..]));
     }
 }

@@ -321,6 +321,35 @@ mod tests {
     }
 
     #[test]
+    fn a_client_wins_a_tie_that_is_no_duplicate() {
+        let mut store = store(10, 1000);
+        offer(&mut store, "AT B +1 a +1-1 5", Source::Client);
+        let later = "AT B +1 a +1-1 5.0000000001";
+        assert_eq!(offer(&mut store, later, Source::Client), Offer::Kept(0));
+        let moved = "AT B +1 a +2-2 5.0000000001";
+        assert_eq!(offer(&mut store, moved, Source::Client), Offer::Kept(0));
+        assert_eq!(offer(&mut store, later, Source::Client), Offer::Known(0));
+    }
+
+    #[test]
+    fn what_was_kept_is_counted_and_a_full_table_holds_all_it_may() {
+        let line = "AT B +1 a +1-1 5";
+        let length = line.len() + 1;
+        let share = 2 * length + 2 * length / (RESERVE - 1);
+        let mut store = store(2, share);
+        assert!(store.is_empty());
+        offer(&mut store, line, Source::Server);
+        let second = line.replace('a', "b");
+        assert_eq!(offer(&mut store, &second, Source::Server), Offer::Kept(1));
+        assert_eq!(store.bytes(), (2 * length, share));
+        assert_eq!((store.records_max(), store.is_empty()), (2, false));
+        let longer = format!("AT B +1 a +1-1 6.{}", "0".repeat(share - 2 * length - 1));
+        assert_eq!(offer(&mut store, &longer, Source::Server), Offer::Kept(0));
+        assert_eq!(store.bytes(), (share, share));
+        assert_eq!((store.len(), store.kept()), (2, 3));
+    }
+
+    #[test]
     fn the_table_is_bounded_in_records_and_in_bytes() {
         let mut few = store(1, 1000);
         offer(&mut few, "AT B +1 a +1-1 5", Source::Server);

@@ -253,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn values_are_exact_up_to_the_last_that_fits() {
+        for (text, billionths) in [
+            ("9999999999.9999999999", 9_999_999_999_999_999_999),
+            ("10000000000.5", 10_000_000_000_500_000_000),
+            ("18446744073.709551614", u64::MAX - 1),
+            ("18446744073.709551616", u64::MAX),
+            ("100000000000", u64::MAX),
+        ] {
+            assert_eq!(decimal(text).billionths(), billionths, "{text}");
+        }
+        assert_eq!(decimal("18446744073709551.6159").scaled(3), Some(u64::MAX));
+        assert_eq!(decimal("18446744073709551.616").scaled(3), None);
+    }
+
+    #[test]
     fn skews_have_a_sign_and_nine_decimals() {
         assert_eq!(skew(0, "0"), "+0.000000000");
         assert_eq!(skew(10_000, "0"), "+0.000010000");
@@ -271,6 +286,7 @@ mod tests {
             "-99999999999999999999.999999999"
         );
         assert_eq!(skew(2 * NANOS, "18446744074"), "-18446744072.000000000");
+        assert_eq!(skew(u64::MAX, "18446744073.8"), "-0.090448385");
         let far = "9".repeat(60_000);
         assert!(skew(9 * NANOS, &far).ends_with("90.000000000"));
     }

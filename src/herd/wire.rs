@@ -275,6 +275,8 @@ mod tests {
     fn ids_have_a_limit() {
         assert!(valid(&format!("IAMAT {} +1-1 5", "x".repeat(ID_MAX))));
         assert!(!valid(&format!("IAMAT {} +1-1 5", "x".repeat(ID_MAX + 1))));
+        assert!(valid(&format!("WHATSAT {} 1 1", "x".repeat(ID_MAX))));
+        assert!(!valid(&format!("WHATSAT {} 1 1", "x".repeat(ID_MAX + 1))));
     }
 
     #[test]

@@ -259,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn a_listener_is_no_connection() {
+        let token = Token {
+            index: 0,
+            generation: 1,
+        };
+        let ready = |token| Callback::Ready(token, Readiness::READABLE).subject();
+        assert_eq!(ready(token), Some(token));
+        assert_eq!(ready(Token::listener(0)), None);
+    }
+
+    #[test]
     fn kinds_are_the_names_of_the_variants() {
         for callback in [
             Callback::Ready(Token::listener(0), Readiness::READABLE),

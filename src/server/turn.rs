@@ -150,3 +150,25 @@ impl News {
         self.items.shrink_to(4096);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_are_full_beyond_what_a_turn_may_gather() {
+        let mut news = News::default();
+        news.add(0, b"nobody reads", None);
+        assert_eq!(news.subscribe(), 0);
+        let half = vec![b'x'; TURN_OUTPUT_MAX / 2];
+        news.add(0, &half, None);
+        news.add(1, &half, None);
+        assert!(!news.is_full());
+        news.add(2, b"\n", None);
+        assert!(news.is_full());
+        news.add(3, b"\n", None);
+        assert!(news.is_full());
+        news.clear();
+        assert!(!news.is_full());
+    }
+}

@@ -108,13 +108,13 @@ mod tests {
     #[test]
     fn who_found_nothing_left_comes_before_those_behind_it() {
         let mut work = Work::new(10);
-        assert!(work.is_free());
+        assert!(work.is_free() && !work.is_touched(10));
         (0..5).for_each(|index| work.join(token(index)));
         assert!(!work.is_free());
         let first: Vec<_> = work.next_turn(10, 3).collect();
         assert_eq!(first, [0, 1, 2].map(token));
         assert!(work.comes(token(0)));
-        work.spend(11);
+        work.spend(10);
         assert!(!work.comes(token(1)));
         assert!(!work.comes(token(2)));
         work.join(token(0));

@@ -252,6 +252,45 @@ fn an_observer_sees_the_whole_turn_in_order() {
     assert_eq!(recorder.seen, expected);
 }
 
+#[test]
+fn what_was_before_the_first_turn_is_no_part_of_it() {
+    let (mut event_loop, mut recorder) = stage();
+    event_loop.world.spend(3 * MS);
+    event_loop.call_soon(Act::Note("first"));
+    event_loop.run_once(&mut recorder).unwrap();
+    assert_eq!(recorder.seen[0], Seen::Polled(Duration::ZERO, 0, 1));
+    recorder.clear();
+    event_loop.world.spend(2 * MS);
+    event_loop.call_soon(Act::Note("second"));
+    event_loop.run_once(&mut recorder).unwrap();
+    assert_eq!(recorder.seen[0], Seen::Polled(2 * MS, 0, 1));
+}
+
+#[test]
+fn what_waits_can_be_counted() {
+    let (mut event_loop, mut recorder) = stage();
+    event_loop.call_soon(Act::Soon("the next turn's"));
+    let gone = event_loop.call_soon(Act::Note("gone"));
+    event_loop.call_soon(Act::Note("this turn's"));
+    event_loop.cancel(gone);
+    for deadline in [9, 5, 7] {
+        event_loop.call_later(deadline * MS, Act::Note("timer"));
+    }
+    let gone = event_loop.call_later(6 * MS, Act::Note("gone"));
+    event_loop.cancel(gone);
+    event_loop.collect(&mut recorder).unwrap();
+    assert_eq!((event_loop.todo(), event_loop.ready_len()), (3, 3));
+    assert!(event_loop.run_next(&mut recorder));
+    assert_eq!((event_loop.todo(), event_loop.ready_len()), (2, 3));
+    assert_eq!(
+        (event_loop.timers_len(), event_loop.timer_heap_len()),
+        (3, 4)
+    );
+    let first = event_loop.first_timers(2);
+    let deadlines: Vec<_> = first.iter().map(|(when, ..)| *when).collect();
+    assert_eq!(deadlines, [5 * MS, 7 * MS]);
+}
+
 fn slow(recorder: &Recorder) -> Vec<Seen> {
     let slow = |seen: &&Seen| matches!(seen, Seen::SlowCallback(..) | Seen::SlowIteration(..));
     recorder.seen.iter().filter(slow).cloned().collect()

@@ -16,24 +16,28 @@ use serde_json::Value;
 use crate::stage::{Play, SECOND, boot, config};
 
 /// Bob's door.
-const BOB: Token = Token::listener(0);
+pub const BOB: Token = Token::listener(0);
 
 /// A record whose id is so long has a line that is a little longer.
 const LONG_ID: usize = 4000;
 const LONG_LINE: usize = LONG_ID + 100;
 
 /// Ada, linked with Bob, of whom there is nothing but what the test says in his name.
-struct Stage {
-    sim: Simulation<Node<SimWorld>>,
-    event_loop: EventLoop<SimWorld, Callback>,
-    node: Node<SimWorld>,
+pub struct Stage {
+    pub sim: Simulation<Node<SimWorld>>,
+    pub event_loop: EventLoop<SimWorld, Callback>,
+    pub node: Node<SimWorld>,
 }
 
 impl Stage {
-    fn new(change: impl FnOnce(&mut Config)) -> Stage {
+    pub fn new(change: impl FnOnce(&mut Config)) -> Stage {
+        Stage::under(Weather::default(), change)
+    }
+
+    pub fn under(weather: Weather, change: impl FnOnce(&mut Config)) -> Stage {
         let mut config = config(&["Ada", "Bob"]);
         change(&mut config);
-        let mut sim = Simulation::new(2, 1, Weather::default());
+        let mut sim = Simulation::new(2, 1, weather);
         // What Ada says to Bob is swallowed.
         sim.net_mut()
             .listen(1, config.roster.servers[1].address, BOB);
@@ -48,7 +52,7 @@ impl Stage {
     }
 
     /// All that is under way arrives, and then one turn runs.
-    fn turn(&mut self, later: Duration) {
+    pub fn turn(&mut self, later: Duration) {
         let mut net = self.sim.net_mut();
         net.now += later;
         net.deliver_due();
@@ -56,17 +60,17 @@ impl Stage {
         self.event_loop.run_once(&mut self.node).expect("it runs");
     }
 
-    fn turns(&mut self, count: usize) {
+    pub fn turns(&mut self, count: usize) {
         for _ in 0..count {
             self.turn(SECOND / 100);
         }
     }
 
-    fn connect(&mut self) -> End {
+    pub fn connect(&mut self) -> End {
         self.sim.client(0)
     }
 
-    fn say(&mut self, client: End, text: &str) {
+    pub fn say(&mut self, client: End, text: &str) {
         self.sim.say(client, text);
     }
 
@@ -95,7 +99,7 @@ impl Stage {
         of_kind.map(|(at, line)| (at, bytes(line))).collect()
     }
 
-    fn view(&self) -> Value {
+    pub fn view(&self) -> Value {
         self.node.view(&self.event_loop)
     }
 

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use herd::event_loop::Token;
-use herd::server::{ADDRESSES_KEPT, LOOKUP_DEADLINE, Node, RESOLVE_DEADLINE, UPSTREAM_MAX};
+use herd::server::{
+    ADDRESSES_KEPT, CLIENT_LINE_DEADLINE, LOOKUP_DEADLINE, Node, RESOLVE_DEADLINE, UPSTREAM_MAX,
+};
 use herd::worlds::sim::{End, SimWorld, Simulation, Weather};
 
 use crate::stage::{Play, SECOND, asking, boot};
@@ -129,4 +131,37 @@ fn is_found(silence: Duration) -> bool {
 fn addresses_are_kept_for_ten_minutes_without_a_resolver() {
     assert!(is_found(ADDRESSES_KEPT - SECOND / 10));
     assert!(!is_found(ADDRESSES_KEPT + SECOND / 10));
+}
+
+#[test]
+fn a_view_tells_which_connection_asks_places_what() {
+    let mut stage = Stage::new();
+    stage.ask("WHATSAT kiwi 10 5\n");
+    stage.wait(SECOND);
+    let connection = stage.accept().expect("a connection");
+    let row = |stage: &mut Stage| {
+        let (event_loop, node) = stage.sim.take(HERD).expect("it runs");
+        let view = node.view(&event_loop);
+        let rows = view["connections"]["rows"].as_array().expect("rows");
+        let mut rows = rows.iter().filter(|row| row["kind"] == "places");
+        let row = rows.next().expect("a row").clone();
+        assert_eq!(rows.next(), None);
+        row
+    };
+    let row = row(&mut stage);
+    assert_eq!((&row["who"], &row["lookup"]), (&NAME.into(), &1.into()));
+    stage.sim.net_mut().close(connection);
+}
+
+/// While a client waits, it cannot be served: that time is not taken from its next line's.
+#[test]
+fn half_a_line_behind_a_question_has_its_time_from_the_answer_on() {
+    let mut stage = Stage::new();
+    let client = stage.ask("WHATSAT kiwi 10 5\nIAMAT");
+    stage.wait(LOOKUP_DEADLINE + SECOND);
+    assert!(stage.take(client).contains("UNKNOWN_ERROR"));
+    stage.wait(CLIENT_LINE_DEADLINE - SECOND - SECOND / 2);
+    assert!(!stage.sim.hear(client).1, "its time is not over");
+    stage.wait(SECOND);
+    assert!(stage.sim.hear(client).1);
 }

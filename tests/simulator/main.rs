@@ -17,3 +17,4 @@ mod resources;
 mod splits;
 mod stage;
 mod stopping;
+mod told;

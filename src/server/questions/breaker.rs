@@ -115,6 +115,11 @@ mod tests {
             Admission::Refused,
             "one probe at a time"
         );
+        breaker.cancelled(false);
+        assert_eq!(breaker.state(), "probing", "an old one was not sent");
+        breaker.cancelled(true);
+        assert_eq!(breaker.state(), "open");
+        assert_eq!(breaker.admits(later), Admission::Probe, "another may be");
         assert!(breaker.failed(later, true));
         let last = later + BREAKER_OPEN;
         assert_eq!(

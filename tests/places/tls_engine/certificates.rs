@@ -1,6 +1,6 @@
 //! Servers that must not be believed, each with the reason that the operator reads.
 
-use herd::net::{TlsClientConfig, TlsEngine, TlsError, TlsState};
+use herd::net::{TlsClientConfig, TlsEngine, TlsError, TlsState, bears_name};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     date_time_ymd,
@@ -8,6 +8,7 @@ use rcgen::{
 use rustls::{AlertDescription, Error};
 
 use super::peer::{Authority, HOST, Identity, Pair, VERSIONS, leaf};
+use crate::common::{TempDir, certificates};
 
 /// Our client, which trusts `authority` and asks for [`HOST`], meets this server: it must refuse
 /// for this reason, and the server must hear this alert.
@@ -222,4 +223,15 @@ fn what_is_no_host_is_refused() {
         let refusal = config.engine(host).expect_err("refused");
         assert!(refusal.contains(&format!("{host:?}")), "{refusal}");
     }
+}
+
+/// What a server is warned of at its start.
+#[test]
+fn a_file_bears_the_name_that_its_certificate_has_byte_by_byte() {
+    let folder = TempDir::new();
+    certificates::Authority::new().equip(folder.path());
+    let file = folder.path().join("Bona.pem");
+    assert!(bears_name(&file, "Bona"));
+    assert!(!bears_name(&file, "bona") && !bears_name(&file, "Clark"));
+    assert!(!bears_name(&folder.path().join("none.pem"), "Bona"));
 }
