@@ -225,8 +225,8 @@ fn a_client_that_takes_little_at_a_time_is_not_given_up() {
         assert!(!bytes.is_empty() && !over);
     }
     let view = stage.view();
-    let rows = view["connections"]["rows"].as_array().expect("rows").iter();
-    let row = rows.filter(|row| row["kind"] == "client").next();
+    let mut rows = view["connections"]["rows"].as_array().expect("rows").iter();
+    let row = rows.find(|row| row["kind"] == "client");
     let row = row.expect("a client");
     assert!(
         row["unsent"].as_u64() > Some(0) && row["partial"].as_u64() > Some(0),
