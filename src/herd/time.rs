@@ -250,6 +250,7 @@ mod tests {
         }
         assert_eq!(decimal("007.50"), decimal("7.5"));
         assert_eq!(decimal("0.0"), decimal("000"));
+        assert_ne!(decimal("7.5"), decimal("7.50000000000000000001"));
     }
 
     #[test]
@@ -265,6 +266,7 @@ mod tests {
         }
         assert_eq!(decimal("18446744073709551.6159").scaled(3), Some(u64::MAX));
         assert_eq!(decimal("18446744073709551.616").scaled(3), None);
+        assert_eq!(decimal("18446744073709551616").scaled(0), None);
     }
 
     #[test]

@@ -226,6 +226,8 @@ mod tests {
             matches!(with_fs, Some(Command::Iamat(report)) if report.id == b"a\x1cb\xa0\x00\xff")
         );
         assert!(!valid("") && !valid("  ") && !valid("IAMAT\u{85}a +1-1 5"));
+        let separators = (0..=u8::MAX).filter(|&byte| is_white_space(byte));
+        assert_eq!(separators.collect::<Vec<_>>(), b"\t\n\x0b\x0c\r ");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::panic::Location;
 
 use herd::event_loop::{Application, Observation};
 use herd::herd::Roster;
+use herd::net::ACCEPT_RETRY_DELAY;
 use herd::portions::UNSENT_HIGH;
 use herd::server::{CLIENT_UNSENT_DEADLINE, Callback, SIGTERM, STOP_DEADLINE};
 use herd::worlds::sim::{End, Weather};
@@ -184,10 +185,13 @@ fn a_neighbour_that_takes_nothing_is_owed_nothing_while_there_is_room_and_stops_
 fn a_client_that_takes_nothing_has_at_most_so_much_unsent() {
     let mut stage = Stage::new(|_| {});
     let client = stage.connect();
-    let line = format!("{}\n", "x".repeat(999));
-    for _ in 0..200 {
+    let line = format!("{}\n", "x".repeat(2999));
+    for _ in 0..50 {
         // Where she reads no more, there is no room.
-        let _ = stage.sim.net_mut().write(client, line.as_bytes());
+        let _ = stage
+            .sim
+            .net_mut()
+            .write(client, line.repeat(20).as_bytes());
         stage.turns(1);
     }
     let view = stage.view();
@@ -200,6 +204,7 @@ fn a_client_that_takes_nothing_has_at_most_so_much_unsent() {
     );
 }
 
+/// Nor is the deadline of a line for what waits behind answers that it has yet to take.
 #[test]
 fn a_client_that_takes_little_at_a_time_is_not_given_up() {
     let weather = Weather {
@@ -210,16 +215,71 @@ fn a_client_that_takes_little_at_a_time_is_not_given_up() {
     let client = stage.connect();
     let line = format!("{}\n", "x".repeat(999));
     for _ in 0..60 {
-        stage.say(client, &line);
+        let _ = stage.sim.net_mut().write(client, line.repeat(4).as_bytes());
         stage.turns(2);
     }
-    let mut heard = 0;
     for _ in 0..10 {
         stage.turn(CLIENT_UNSENT_DEADLINE * 4 / 5);
         stage.turns(2);
         let (bytes, over) = stage.sim.net_mut().client_take(client);
-        assert!(!bytes.is_empty() && !over, "{heard}");
-        heard += bytes.len();
+        assert!(!bytes.is_empty() && !over);
     }
-    assert!(heard < 60 * line.len(), "there is more");
+    let view = stage.view();
+    let mut rows = view["connections"]["rows"].as_array().expect("rows").iter();
+    let row = rows.find(|row| row["kind"] == "client");
+    let row = row.expect("a client");
+    assert!(
+        row["unsent"].as_u64() > Some(0) && row["partial"].as_u64() > Some(0),
+        "{row}"
+    );
+}
+
+#[test]
+fn news_that_a_neighbour_does_not_take_fills_its_link_before_any_is_owed() {
+    const ROOM: usize = 40_000;
+    let mut stage = Stage::new(|config| {
+        config.portions.link_unsent_max = ROOM;
+        config.portions.link_unsent_low = ROOM / 8;
+    });
+    linked(&mut stage);
+    stage.sim.net_mut().cut(0, 1);
+    let client = stage.connect();
+    let report = |number| format!("IAMAT {}{number} +1+1 5\n", "x".repeat(4000));
+    let unsent = |stage: &Stage| stage.view()["peers"][0]["unsent"].as_u64().unwrap_or(0) as usize;
+    for number in 0..50 {
+        if unsent(&stage) > 0 {
+            break;
+        }
+        stage.say(client, &report(number));
+        stage.turns(5);
+        stage.sim.net_mut().client_take(client);
+    }
+    assert!((1..ROOM / 2).contains(&unsent(&stage)));
+    // Twelve reports in one turn.
+    let clients: Vec<End> = (0..12).map(|_| stage.connect()).collect();
+    stage.turns(5);
+    for (number, &client) in (100..).zip(&clients) {
+        stage.say(client, &report(number));
+    }
+    stage.turn(SECOND);
+    stage.turns(5);
+    assert!(unsent(&stage) > ROOM - 4100, "{}", unsent(&stage));
+    assert!(stage.node.owed()[0] > 0);
+}
+
+/// Whoever freed it: no event tells of that.
+#[test]
+fn one_who_waits_for_a_descriptor_is_taken_when_there_is_one() {
+    let mut stage = Stage::new(|_| {});
+    stage.turns(1);
+    stage.sim.net_mut().set_descriptors(0, Some(0));
+    let clients = [stage.connect(), stage.connect(), stage.connect()];
+    stage.turns(5);
+    stage.sim.net_mut().set_descriptors(0, None);
+    stage.turn(ACCEPT_RETRY_DELAY);
+    stage.turns(2);
+    stage.say(clients[2], "HELLO\n");
+    stage.turns(3);
+    let heard = stage.sim.net_mut().client_take(clients[2]);
+    assert_eq!(heard, (Vec::from("? HELLO\n"), false));
 }
