@@ -160,6 +160,18 @@ def meet(sock, made, pacing, play, name):
         os.write(1, (name + "\n").encode())
 
 
+def is_stranger(sock):
+    """Somebody else's stray connection, to a port that was another's: it speaks no TLS, and must not
+    take the only performance of a fault."""
+    sock.settimeout(1)
+    try:
+        stranger = sock.recv(1, socket.MSG_PEEK) != b"\x16"
+    except OSError:
+        stranger = True
+    sock.settimeout(None)
+    return stranger
+
+
 def main():
     certificate, key = sys.argv[1:]
     contexts = {
@@ -187,6 +199,9 @@ def main():
             if entry is None:
                 os._exit(0)
             sock, _ = event.fileobj.accept()
+            if is_stranger(sock):
+                sock.close()
+                continue
             play = entry.pop("play", None)
             made = entry.pop("first", entry["made"])
             arguments = (sock, made, entry["pacing"], play, entry["name"])
