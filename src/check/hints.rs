@@ -104,7 +104,9 @@ const CAUSES: [Cause; 14] = [
         says: "an older report changes something: keep a report only if its time is newer, at the server that is told and at those that hear of it",
     },
     Cause {
-        looks_like: |case, failure| case.rule.topic == "echo" && failure.got.starts_with(b"AT "),
+        looks_like: |_, failure| {
+            failure.sent.starts_with(b"AT ") && failure.expected.contains("\"? AT ")
+        },
         least: 1,
         says: "it believes an AT from a phone: only servers may say AT, so know which connections are theirs",
     },

@@ -120,6 +120,7 @@ const BEHAVIOUR: &str = "Signals:
     opens its journal anew; it stops a server whose terminal is gone (not one that nohup started).
 Exit status:
     0: done; 1: something failed or is lost, and standard error says what; 2: used wrongly.
+    --check: 0: all required cases pass; 1: some do not; 2: nothing could be run.
     --replay: 0: the same; 1: a difference; 2: no recording; 3: a damaged one.
 ";
 

@@ -62,7 +62,12 @@ pub fn real_path(path: &Path) -> io::Result<PathBuf> {
 
 /// What a journal becomes that has reached its size.
 pub fn rotated(path: &Path) -> PathBuf {
+    with_ending(path, ".1")
+}
+
+/// The file beside another whose name is that one's and this.
+pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_os_string();
-    name.push(".1");
+    name.push(ending);
     PathBuf::from(name)
 }

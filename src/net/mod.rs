@@ -14,7 +14,7 @@ pub use buffer::Buffer;
 pub use connect::{
     BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE, GREETED_FLOOR,
 };
-pub use files::{check_regular, private_file, read_regular, real_path, rotated};
+pub use files::{check_regular, private_file, read_regular, real_path, rotated, with_ending};
 pub use input::Input;
 pub use lines::{LINE_MAX, Next, next_line};
 pub use listen::{ACCEPT_BUDGET, ACCEPT_RETRY_DELAY, Accepted, accept};

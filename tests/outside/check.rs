@@ -4,16 +4,17 @@
 //! `HERD_ALL=1 cargo test --features outside --test outside check -- --nocapture` runs all cases against each.
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::common::{LINKS, NAMES, TempDir};
+use crate::common::{LINKS, NAMES, TempDir, wait_until};
 
 /// They wait most of the time.
 const AT_ONCE: usize = 4;
@@ -53,13 +54,17 @@ fn check(mistake: &str, cases: &[&str]) -> (Option<i32>, Value) {
         .arg(folder().join("server.py"));
     command.args(["{name}", mistake]);
     command.args(named.iter().map(|(name, port)| format!("{name}={port}")));
-    let child = command
+    let mut child = command
         .current_dir(directory.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
         .expect("the herd program starts");
-    thread::sleep(std::time::Duration::from_millis(500));
+    wait_until(Duration::from_secs(20), "all five listen, or have", || {
+        let is_up = |port: &u16| TcpStream::connect(("127.0.0.1", *port)).is_ok();
+        let ended = child.try_wait().expect("a child can be asked");
+        ended.is_some() || named.values().all(is_up)
+    });
     drop(ports);
     let output = child.wait_with_output().expect("it ends");
     let report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);

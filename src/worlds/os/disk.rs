@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use crate::net::{check_regular, real_path};
+use crate::net::{check_regular, real_path, with_ending};
 use crate::worlds::disk::Disk;
 
 /// What the name of a file that is written beside ends with.
@@ -76,7 +76,7 @@ impl Disk for OsDisk {
 /// As the system says.
 pub fn create_beside(path: &Path, options: &mut OpenOptions) -> io::Result<(File, PathBuf)> {
     let chance = RandomState::new().hash_one(0);
-    let beside = ending(path, &format!(".{chance:016x}{UNFINISHED}"));
+    let beside = with_ending(path, &format!(".{chance:016x}{UNFINISHED}"));
     let file = options.create_new(true).mode(0o600).open(&beside)?;
     match keep_rights(path, &file) {
         Ok(()) => Ok((file, beside)),
@@ -120,7 +120,7 @@ pub fn remove_unfinished(path: &Path) {
     }
 }
 
-/// True for a name that [`OsDisk::create`] gives beside `path`.
+/// True for a name that [`create_beside`] gives.
 fn is_unfinished(name: &Path, path: &Path) -> bool {
     let bytes = |path: &'_ Path| path.as_os_str().as_encoded_bytes().to_vec();
     let (name, path) = (bytes(name), bytes(path));
@@ -141,8 +141,8 @@ pub fn keep_aside(path: &Path) -> io::Result<PathBuf> {
     let bytes = fs::read(&path)?;
     for number in 1..=ASIDE_MAX {
         let aside = match number {
-            1 => ending(&path, ".before"),
-            number => ending(&path, &format!(".before.{number}")),
+            1 => with_ending(&path, ".before"),
+            number => with_ending(&path, &format!(".before.{number}")),
         };
         let mut options = OpenOptions::new();
         match options
@@ -169,10 +169,4 @@ pub fn keep_aside(path: &Path) -> io::Result<PathBuf> {
     Err(io::Error::other(format!(
         "{path}.before to {path}.before.{ASIDE_MAX} are there already"
     )))
-}
-
-fn ending(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_os_string();
-    name.push(ending);
-    PathBuf::from(name)
 }

@@ -18,6 +18,8 @@ pub struct JournalFile {
     size: u64,
     /// It becomes FILE.1 before it is larger; 0: never.
     max: u64,
+    /// The same for this file: more, if it could not be put aside; 0 if it is no regular one.
+    limit: u64,
     /// The last line has no end yet.
     mid_line: bool,
 }
@@ -32,8 +34,9 @@ impl JournalFile {
         Ok(JournalFile {
             path: path.to_path_buf(),
             file,
-            max: if size.is_some() { max } else { 0 },
             size: size.unwrap_or(0),
+            max,
+            limit: size.map_or(0, |_| max),
             mid_line: false,
         })
     }
@@ -45,6 +48,7 @@ impl JournalFile {
     pub fn reopen(&mut self) -> io::Result<()> {
         let (file, size) = open(&self.path)?;
         (self.file, self.size) = (file, size.unwrap_or(0));
+        self.limit = size.map_or(0, |_| self.max);
         Ok(())
     }
 
@@ -58,7 +62,7 @@ impl JournalFile {
             if let Err(error) = self.rotate() {
                 // It grows on, and is tried again when it is larger by as much.
                 eprintln!("herd: {}: {error}; it goes on", self.path.display());
-                self.max = self.max.saturating_add(self.size);
+                self.limit = self.limit.saturating_add(self.size);
             }
             fitting = self.fitting(lines);
         }
@@ -73,8 +77,8 @@ impl JournalFile {
     /// How many bytes of these lines belong into this file: whole lines, and at least the rest of one
     /// that has begun. An empty file takes any line.
     fn fitting(&self, lines: &[u8]) -> usize {
-        let left = usize::try_from(self.max.saturating_sub(self.size)).unwrap_or(usize::MAX);
-        if self.max == 0 || lines.len() <= left {
+        let left = usize::try_from(self.limit.saturating_sub(self.size)).unwrap_or(usize::MAX);
+        if self.limit == 0 || lines.len() <= left {
             return lines.len();
         }
         let end = |end: usize| end + 1;
@@ -101,7 +105,7 @@ impl JournalFile {
             let _ = fs::remove_file(beside);
             return Err(error);
         }
-        (self.file, self.size) = (file, 0);
+        (self.file, self.size, self.limit) = (file, 0, self.max);
         Ok(())
     }
 }
