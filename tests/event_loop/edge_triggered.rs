@@ -405,13 +405,25 @@ fn a_connect_under_way_is_neither_connected_nor_failed() {
     assert_eq!(told(&mut world), []);
 }
 
+/// A port of those that Linux gives to who dials, the even ones, where somebody may listen now.
+///
+/// Not any even port would do: who dialled from it lately and closed first holds it for a minute,
+/// and the tests before this one may have left thousands of those.
+fn free_address() -> SocketAddr {
+    let given = || {
+        let any = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut address = any.local_addr().unwrap();
+        address.set_port(address.port() & !1);
+        address
+    };
+    let mut addresses = std::iter::repeat_with(given).take(1 << 17);
+    let free = addresses.find(|address| TcpListener::bind(address).is_ok());
+    free.expect("no even port is free")
+}
+
 /// Dials a port of the system's own range, where nobody listens, until the dial ends at itself.
 fn dial_ourselves(world: &mut OsWorld) -> (Stream, SocketAddr) {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut address = free.local_addr().unwrap();
-    drop(free);
-    // Linux gives even ports to those who dial, odd ones to those who listen.
-    address.set_port(address.port() & !1);
+    let address = free_address();
     for _ in 0..1 << 17 {
         let stream = world.connect(address, A).unwrap();
         if stream.socket().local_addr().unwrap() == address {
