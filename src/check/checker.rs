@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::case::Case;
 use super::cases::all;
 use super::gradescope;
+use super::groups;
 use super::report::{self, Ran, Style};
 use super::run::{Manner, run};
 use super::servers::{CannotRun, Servers};
@@ -77,6 +78,7 @@ pub fn check(check: &Check) -> Result<Verdict, String> {
         return printed.map(|()| Verdict::Right).map_err(unprinted);
     }
     let mut servers = Servers::new(&check.roster, &check.command);
+    groups::end_with_us().map_err(|error| format!("signals: {error}"))?;
     servers.start_all().map_err(|why| why.to_string())?;
     let mut notes = Vec::new();
     let runnable = |case: &&Case| servers.are_ours() || !case.needs_processes();

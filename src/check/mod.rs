@@ -5,6 +5,7 @@ mod case;
 mod cases;
 mod checker;
 mod gradescope;
+mod groups;
 mod hints;
 mod report;
 mod run;

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::case::Act;
+use super::groups::{self, signal};
 use crate::herd::Roster;
 
 /// A server listens within this time, or it is not going to.
@@ -104,9 +104,9 @@ impl Servers {
         let index = found.ok_or_else(|| CannotRun(format!("{name} is no server")))?;
         match act {
             Act::Kill => {
-                if let Some(mut child) = self.servers[index].child.take() {
+                if let Some(child) = self.servers[index].child.take() {
                     signal(&child, "KILL");
-                    let _ = child.wait();
+                    groups::bury(child);
                 }
             }
             Act::Start if self.servers[index].child.is_none() => {
@@ -139,7 +139,7 @@ impl Servers {
             };
             signal(child, "CONT");
             if matches!(child.try_wait(), Ok(Some(_))) {
-                self.servers[index].child = None;
+                self.servers[index].child.take().map(groups::bury);
                 self.spawn(index)?;
                 self.wait(index)?;
             }
@@ -166,7 +166,7 @@ impl Servers {
     /// Ends all that were started; the names of those that had to be killed.
     pub fn stop(&mut self) -> Vec<String> {
         let children = self.servers.iter_mut();
-        let mut running: Vec<(String, Child)> = children
+        let running: Vec<(String, Child)> = children
             .filter_map(|server| Some((server.name.clone(), server.child.take()?)))
             .collect();
         for (_, child) in &running {
@@ -175,16 +175,16 @@ impl Servers {
         }
         let until = Instant::now() + STOP;
         let mut killed = Vec::new();
-        for (name, child) in &mut running {
+        for (name, mut child) in running {
             while matches!(child.try_wait(), Ok(None)) && Instant::now() < until {
                 thread::sleep(GLANCE);
             }
             if matches!(child.try_wait(), Ok(None)) {
-                killed.push(name.clone());
+                killed.push(name);
             }
             // Whatever it has started itself goes with it.
-            signal(child, "KILL");
-            let _ = child.wait();
+            signal(&child, "KILL");
+            groups::bury(child);
         }
         killed
     }
@@ -199,14 +199,13 @@ impl Servers {
         let Some((program, arguments)) = words.split_first() else {
             return Ok(());
         };
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(arguments)
-            // A group of its own: what it starts is found again, and Ctrl-C is ours.
-            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
+            .stderr(Stdio::piped());
+        let mut child = groups::spawn(&mut command)
             .map_err(|error| CannotRun(format!("{program}: {error}")))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         stdout
@@ -255,16 +254,6 @@ impl Drop for Servers {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Sends a signal to all that a child has become.
-fn signal(child: &Child, name: &str) {
-    // The shell's own kill is everywhere; there is no safe call for it in the standard library.
-    let line = format!("kill -s {name} -- -{}", child.id());
-    let _ = Command::new("sh")
-        .args(["-c", &line])
-        .stderr(Stdio::null())
-        .status();
 }
 
 /// Keeps the last of what a server prints, so that it never waits for somebody to read.

@@ -338,6 +338,9 @@ mod tests {
         assert!(exact.matches(b"+86400.250123456\n", &values()).is_ok());
         let cut = exact.matches(b"+86400.000000000\n", &values());
         let expected = cut.expect_err("its fraction is missing").expected;
-        assert_eq!(expected, "a skew of about +86400.25 s (their clock to ours)");
+        assert_eq!(
+            expected,
+            "a skew of about +86400.25 s (their clock to ours)"
+        );
     }
 }

@@ -1,14 +1,15 @@
 //! `herd --check`: our own servers pass, and what cannot be checked is said, whatever it is.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::common::{Herd, LINKS, NAMES, TempDir, run_herd};
+use crate::common::{Herd, LINKS, NAMES, TempDir, run_herd, wait_until};
 
 const HERD: &str = env!("CARGO_BIN_EXE_herd");
 
@@ -21,6 +22,16 @@ fn herd_file(folder: &Path) {
     let servers: std::collections::BTreeMap<_, _> = NAMES.iter().zip(addresses).collect();
     let file = serde_json::json!({"servers": servers, "links": LINKS});
     fs::write(folder.join("herd.json"), file.to_string()).expect("a herd file");
+}
+
+/// Where its servers listen.
+fn addresses(folder: &Path) -> Vec<String> {
+    let herd = fs::read_to_string(folder.join("herd.json")).expect("it is there");
+    let herd: Value = serde_json::from_str(&herd).expect("JSON");
+    let servers = herd["servers"].as_object().expect("servers").values();
+    servers
+        .map(|address| address.as_str().expect("an address").to_string())
+        .collect()
 }
 
 fn check(folder: &Path, words: &[&str], command: &[&str]) -> Output {
@@ -58,11 +69,8 @@ fn our_own_servers_pass_all_of_it() {
     assert!(report["required"]["all"].as_u64() >= Some(150));
     assert_eq!(report["notes"], serde_json::json!([]));
     // Nobody is left.
-    let herd = fs::read_to_string(folder.path().join("herd.json")).expect("it is there");
-    let herd: Value = serde_json::from_str(&herd).expect("JSON");
-    for (_, address) in herd["servers"].as_object().expect("servers") {
-        let address = address.as_str().expect("an address");
-        assert!(std::net::TcpStream::connect(address).is_err(), "{address}");
+    for address in addresses(folder.path()) {
+        assert!(TcpStream::connect(&address).is_err(), "{address}");
     }
 }
 
@@ -117,6 +125,33 @@ fn what_is_no_server_hangs_nobody() {
     let output = check(folder.path(), &[], &["no-such-program", "{name}"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(text(&output.stderr).contains("no-such-program: No such file"));
+}
+
+/// Its servers are in groups of their own, where a terminal's Ctrl-C is not heard.
+#[test]
+fn a_checker_that_is_told_to_end_leaves_nobody_behind() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let folder = TempDir::new();
+        herd_file(folder.path());
+        let mut checker = Command::new(HERD)
+            .args(["--check", "--herd", "herd.json", "--"])
+            .args(OURS)
+            .current_dir(folder.path())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the herd program runs");
+        let is_up = |address: &String| TcpStream::connect(address).is_ok();
+        let addresses = addresses(folder.path());
+        wait_until(Duration::from_secs(20), "all five listen", || {
+            addresses.iter().all(is_up)
+        });
+        let pid = Pid::from_child(&checker);
+        kill_process(pid, signal).expect("it runs");
+        assert_eq!(checker.wait().expect("it ends").code(), Some(2));
+        wait_until(Duration::from_secs(5), "none listens", || {
+            !addresses.iter().any(is_up)
+        });
+    }
 }
 
 #[test]

@@ -112,6 +112,8 @@ def skew(text):
     whole, fraction = divmod(abs(nanos), 10**9)
     if wrong("skew as str"):
         return repr(nanos / 1e9).encode()
+    if wrong("skew of whole seconds"):
+        fraction = 0
     if wrong("skew of six decimals"):
         return f"{sign}{whole}.{fraction // 1000:06}".encode()
     return f"{sign}{whole}.{fraction:09}".encode()
@@ -188,7 +190,7 @@ def places(bound):
         text = text.replace("\n", "\n\n", 1)
     if wrong("no JSON"):
         text = str(results)
-    ends = {"one newline": "\n", "three newlines": "\n\n\n", "no newlines": ""}
+    ends = {"one newline": "\n", "three newlines": "\n\n\n", "no newlines": "", "a word more": "\n\nbye"}
     return text.encode() + ends.get(MISTAKE, "\n\n").encode()
 
 
