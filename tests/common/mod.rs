@@ -7,7 +7,6 @@
 
 pub mod certificates;
 mod client;
-pub mod conformance;
 mod fake;
 mod herd;
 mod places;

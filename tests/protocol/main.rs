@@ -5,7 +5,6 @@ mod common;
 
 mod check;
 mod cli;
-mod conformance;
 mod course;
 mod crash;
 mod faults;
