@@ -91,11 +91,10 @@ fn judge(line: &str) -> Result<(), String> {
         let ids: Vec<&str> = failed.iter().filter_map(|row| row["id"].as_str()).collect();
         println!("{mistake}: {} cases fail: {}", ids.len(), ids.join(" "));
     }
-    let meant = failed
-        .iter()
-        .filter(|row| cases.iter().any(|case| row["id"] == *case));
-    let mut hints = meant.filter_map(|row| row["hint"].as_str());
-    match hints.any(|hint| hint.contains(words)) {
+    let is_meant = |row: &&&Value| cases.iter().any(|case| row["id"] == *case);
+    let meant: Vec<&&Value> = failed.iter().filter(is_meant).collect();
+    let mut hints = meant.iter().filter_map(|row| row["hint"].as_str());
+    match meant.len() == cases.len() && hints.any(|hint| hint.contains(words)) {
         true => Ok(()),
         false => Err(format!(
             "{mistake}: not caught by {cases:?} with a hint of {words:?}: {report:#}"

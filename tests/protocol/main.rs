@@ -14,6 +14,7 @@ mod grammar;
 mod herd;
 mod journal;
 mod limits;
+mod lossy;
 mod secured;
 mod snapshot;
 mod terminal;
