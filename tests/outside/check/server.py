@@ -24,6 +24,7 @@ for _port in [word for word in sys.argv[3:]]:
 NEIGHBOURS = [b if a == NAME else a for a, b in LINKS if NAME in (a, b)]
 TABLE = {}
 LINKED = {}
+SEEN = set()
 
 
 def wrong(name):
@@ -122,12 +123,19 @@ def skew(text):
 def keep(client, at, when, repeated=False):
     known = TABLE.get(client)
     if wrong("the last report counts"):
-        newer = True
+        # What was heard before is not passed on, or it would go in circles for ever.
+        newer = at not in SEEN
+        SEEN.add(at)
     else:
         newer = known is None or order(when) > order(known[0])
     if newer:
         TABLE[client] = (when, at)
     return newer
+
+
+def catches_up():
+    """Whoever floods wrongly must not make up for it by telling its table to a neighbour that was late."""
+    return not any(map(wrong, ("no catching up", "no flood", "one neighbour only", "floods a second later")))
 
 
 async def flood(at, but=None):
@@ -169,7 +177,7 @@ async def tell(name, at):
             except OSError:
                 LINKED.setdefault(name, writer)
                 return
-            if not wrong("no catching up"):
+            if catches_up():
                 for _, other in list(TABLE.values()):
                     writer.write(other)
         writer.write(at)
@@ -304,7 +312,7 @@ async def main():
             pass
     # A neighbour that has come back is dialled again, and told the table.
     async def again():
-        while not wrong("no catching up") and not wrong("dials once"):
+        while catches_up() and not wrong("dials once"):
             await asyncio.sleep(0.2)
             for name in NEIGHBOURS:
                 writer = LINKED.get(name)
