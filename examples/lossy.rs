@@ -6,6 +6,9 @@
 //!
 //! Whoever talks to port 9000 talks to port 10000 by that road. To try a link of a herd, tell one of
 //! its two servers that its neighbour is at the proxy.
+//!
+//! Who is cut always after fewer bytes than it has to say in one connection never gets the last of them
+//! through, however often it begins anew: that is the road's fault, and not the server's.
 
 use std::io::{Read, Write, stdout};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
