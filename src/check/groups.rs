@@ -8,19 +8,20 @@ use std::process::{Child, Command, Stdio, exit};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::server::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// The groups that have not been waited for, by their leaders.
 static RUNNING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// From now on SIGINT and SIGTERM end all groups, and then this process, as one that could not finish.
+/// From now on Ctrl-C, a closed terminal and SIGTERM end all groups, and then this process, as one that could not finish.
 ///
 /// # Errors
 /// As the system says.
 pub fn end_with_us() -> io::Result<()> {
     let (mut receiver, signals) = UnixStream::pair()?;
-    signal_hook::low_level::pipe::register(SIGINT, signals.try_clone()?)?;
-    signal_hook::low_level::pipe::register(SIGTERM, signals)?;
+    for signal in [SIGINT, SIGHUP, SIGTERM] {
+        signal_hook::low_level::pipe::register(signal, signals.try_clone()?)?;
+    }
     let watch = move || {
         if receiver.read_exact(&mut [0]).is_ok() {
             // It stays locked: nothing is started any more.

@@ -130,7 +130,7 @@ fn what_is_no_server_hangs_nobody() {
 /// Its servers are in groups of their own, where a terminal's Ctrl-C is not heard.
 #[test]
 fn a_checker_that_is_told_to_end_leaves_nobody_behind() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::HUP, Signal::TERM] {
         let folder = TempDir::new();
         herd_file(folder.path());
         let mut checker = Command::new(HERD)
