@@ -139,7 +139,9 @@ impl Servers {
             };
             signal(child, "CONT");
             if matches!(child.try_wait(), Ok(Some(_))) {
-                self.servers[index].child.take().map(groups::bury);
+                if let Some(child) = self.servers[index].child.take() {
+                    groups::bury(child);
+                }
                 self.spawn(index)?;
                 self.wait(index)?;
             }

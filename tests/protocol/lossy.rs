@@ -81,7 +81,7 @@ fn a_server_behind_it_answers_late_and_in_pieces() {
     let begun = Instant::now();
     let mut client = Client::connect(lossy.address);
     let report = format!("IAMAT kiwi +34.068930-118.445127 {}", now());
-    let answer = client.ask(&format!("{report}\n"));
+    let answer = client.ask(format!("{report}\n"));
     assert!(begun.elapsed() >= Duration::from_millis(100), "both ways");
     let tail = report.strip_prefix("IAMAT").expect("it begins so");
     assert!(answer.ends_with(&format!("{tail}\n")), "{answer}");
