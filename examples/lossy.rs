@@ -10,7 +10,7 @@
 //! Who is cut always after fewer bytes than it has to say in one connection never gets the last of them
 //! through, however often it begins anew: that is the road's fault, and not the server's.
 
-use std::io::{Read, Write, stdout};
+use std::io::{ErrorKind, Read, Write, stdout};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -183,7 +183,10 @@ fn connect(near: TcpStream, to: SocketAddr, road: Road, number: u64) {
 fn take(mut from: TcpStream, sender: &SyncSender<(Instant, Vec<u8>)>) {
     let mut buffer = [0; READ];
     loop {
-        let count = from.read(&mut buffer).unwrap_or(0);
+        let count = match from.read(&mut buffer) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            outcome => outcome.unwrap_or(0),
+        };
         let sent = sender.send((Instant::now(), buffer[..count].to_vec()));
         if count == 0 || sent.is_err() {
             return;

@@ -3,6 +3,8 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::common::{Client, Herd, PATIENCE, Quiet, example, now};
@@ -11,7 +13,7 @@ use crate::common::{Client, Herd, PATIENCE, Quiet, example, now};
 struct Lossy {
     child: Child,
     address: SocketAddr,
-    said: Box<dyn BufRead>,
+    said: Receiver<String>,
 }
 
 impl Lossy {
@@ -23,22 +25,27 @@ impl Lossy {
             .stdout(Stdio::piped())
             .spawn()
             .expect("it starts");
-        let mut said = BufReader::new(child.stdout.take().expect("stdout is piped"));
-        let mut line = String::new();
-        said.read_line(&mut line).expect("a line");
-        let address = line.trim_end().strip_prefix("lossy listens on ");
-        let address = address.and_then(|it| it.parse().ok()).expect("an address");
-        Lossy {
+        let stdout = BufReader::new(child.stdout.take().expect("stdout is piped"));
+        let (lines, said) = channel();
+        thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = lines.send(line);
+            }
+        });
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut lossy = Lossy {
             child,
-            address,
-            said: Box::new(said),
-        }
+            address: unknown,
+            said,
+        };
+        let line = lossy.says();
+        let address = line.strip_prefix("lossy listens on ");
+        lossy.address = address.and_then(|it| it.parse().ok()).expect("an address");
+        lossy
     }
 
     fn says(&mut self) -> String {
-        let mut line = String::new();
-        self.said.read_line(&mut line).expect("a line");
-        line.trim_end().to_string()
+        self.said.recv_timeout(PATIENCE).expect("a line")
     }
 }
 
@@ -55,11 +62,14 @@ fn through(words: &[&str]) -> (Lossy, TcpStream, TcpStream) {
     let lossy = Lossy::to(listener.local_addr().expect("its address"), words);
     let near = TcpStream::connect(lossy.address).expect("it listens");
     let (far, _) = listener.accept().expect("it comes");
-    for stream in [&near, &far] {
-        let patience = Some(PATIENCE);
-        stream.set_read_timeout(patience).expect("a deadline");
-    }
+    patiently(&near);
+    patiently(&far);
     (lossy, near, far)
+}
+
+/// A read that gets nothing for long fails.
+fn patiently(stream: &TcpStream) {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
 }
 
 /// What each read gave, until the end.
@@ -67,9 +77,11 @@ fn reads(mut from: &TcpStream) -> Vec<Vec<u8>> {
     let mut pieces = Vec::new();
     let mut buffer = [0; 4096];
     loop {
-        match from.read(&mut buffer).expect("no reset, and no silence") {
-            0 => return pieces,
-            count => pieces.push(buffer[..count].to_vec()),
+        match from.read(&mut buffer) {
+            Ok(0) => return pieces,
+            Ok(count) => pieces.push(buffer[..count].to_vec()),
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("neither reset nor silence was due: {error}"),
         }
     }
 }
@@ -91,19 +103,24 @@ fn a_server_behind_it_answers_late_and_in_pieces() {
 
 #[test]
 fn pieces_are_as_large_as_it_was_told_and_nothing_is_lost() {
-    for words in [
-        &["--split", "5"][..],
-        &["--split", "9", "--seed", "1"],
-        &["--split", "5", "--delay", "5", "--seed", "2"],
+    for (words, size) in [
+        (&["--split", "5"][..], 5),
+        (&["--split", "9", "--seed", "1"], 9),
+        (&["--split", "5", "--delay", "5", "--seed", "2"], 5),
     ] {
         let (_lossy, mut near, far) = through(words);
         let sent: Vec<u8> = (0..200).collect();
+        let begun = Instant::now();
         near.write_all(&sent).expect("it takes all");
         near.shutdown(Shutdown::Write).expect("it is open");
         let pieces = reads(&far);
         assert_eq!(pieces.concat(), sent, "{words:?}");
-        // A reader that is late finds two together.
-        assert!(pieces.len() > 10, "{words:?}: {pieces:?}");
+        // A reader that is late finds some together, but they left 2 ms apart.
+        let between = (sent.len() as u64).div_ceil(size) - 1;
+        let least = Duration::from_millis(2 * between);
+        assert!(begun.elapsed() >= least, "{words:?}: {pieces:?}");
+        let is_whole = |piece: &Vec<u8>| (piece.len() as u64).is_multiple_of(size);
+        assert!(words.len() > 2 || pieces.iter().all(is_whole), "{pieces:?}");
         // The way back is open still.
         (&far).write_all(b"bye").expect("it takes all");
         drop(far);
@@ -142,6 +159,7 @@ fn a_seed_draws_the_same_ends_again() {
         let one = |_| {
             let mut near = TcpStream::connect(lossy.address).expect("it listens");
             let (far, _) = listener.accept().expect("it comes");
+            patiently(&far);
             near.write_all(&[b'x'; 1000]).expect("it takes all");
             reads(&far).concat().len()
         };
@@ -154,11 +172,11 @@ fn a_seed_draws_the_same_ends_again() {
 
 #[test]
 fn who_is_behind_nobody_is_reset_and_mistakes_are_named() {
-    let gone = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let target = gone.local_addr().expect("its address");
-    drop(gone);
+    // A port that nobody is given by chance.
+    let target = SocketAddr::from(([127, 0, 0, 1], 1));
     let mut lossy = Lossy::to(target, &[]);
     let mut client = TcpStream::connect(lossy.address).expect("it listens");
+    patiently(&client);
     let reset = client.read(&mut [0]).expect_err("nobody is there");
     assert_eq!(reset.kind(), ErrorKind::ConnectionReset);
     assert!(lossy.says().starts_with(&format!("1: {target}: ")));
