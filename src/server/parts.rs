@@ -254,6 +254,7 @@ impl<H: Host> Parts<H> {
 
     /// Behind the flush: what else a turn brings with it.
     pub fn before_poll(&mut self, floor: &mut Floor<H>) {
+        floor.shared.lines = 0;
         let Shared { work, config, .. } = &mut *floor.shared;
         let portions = &config.portions;
         if work.is_touched(portions.work_a_turn) {
