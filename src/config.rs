@@ -126,6 +126,12 @@ impl Config {
                  that takes a key",
             ));
         }
+        if let Some(upstream) = self.upstream.as_ref().filter(|it| it.endpoint.is_plain()) {
+            warnings.push(format!(
+                "Places is asked by plain HTTP, without a key: {}",
+                upstream.endpoint
+            ));
+        }
         let roster = &self.roster;
         if let Some(address) = self.exposed_link().filter(|_| !self.secured) {
             warnings.push(format!(

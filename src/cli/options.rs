@@ -27,7 +27,7 @@ pub fn options() -> Options {
         .optopt("", "log", "the journal (default: NAME.log here; none: no journal)", "FILE")
         .optopt("", "max-log", &format!("a journal of this size becomes FILE.1, and a new one begins (default {MAX_LOG}; 0: never)"), "BYTES")
         .optopt("", "places", "who answers WHATSAT: the embedded gazetteer, or one of Google's APIs (default: legacy if there is a key, else offline)", "offline|legacy|new")
-        .optopt("", "places-url", "ask this base instead of Google; then no key is needed", "URL")
+        .optopt("", "places-url", "ask this base instead of Google; then no key is needed (http:// on loopback alone, where none is sent)", "URL")
         .optopt("", "ca-file", "one more root that may vouch for Places, in PEM", "FILE")
         .optopt("", "key-file", "Google's key, in a file that only its owner can read (default: the variable GOOGLE_PLACES_API_KEY)", "FILE")
         .optopt("", "field-mask", "fields that the new API is asked for; they set its price", "MASK")

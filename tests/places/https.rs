@@ -4,6 +4,7 @@
 mod connections;
 mod failures;
 mod lives;
+mod plain;
 mod secrets;
 
 use std::collections::BTreeSet;
