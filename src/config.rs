@@ -49,6 +49,8 @@ pub struct Config {
     pub one_shot: bool,
     /// Send the whole table when a link comes up.
     pub catch_up: bool,
+    /// A link to a neighbour ends once all is said on it.
+    pub short_links: bool,
     /// How far ahead of our clock an IAMAT may be; zero: as far as it likes.
     pub max_ahead: Duration,
     /// Clients the table takes.
@@ -85,6 +87,7 @@ impl Config {
             max_log: MAX_LOG,
             one_shot: false,
             catch_up: true,
+            short_links: false,
             max_ahead: Duration::ZERO,
             max_records: RECORDS_MAX,
             max_connections: CONNECTIONS_MAX,

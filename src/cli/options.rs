@@ -41,6 +41,7 @@ pub fn options() -> Options {
         .optopt("", "snapshot", "keep the table in this file, and take it up at start ({name} stands for our name)", "FILE")
         .optopt("", "snapshot-every", &format!("a change is in the snapshot after so long (default {})", SNAPSHOT_EVERY.as_secs()), "SECONDS")
         .optflag("", "no-catch-up", "do not send the table when a link comes up, so that a partition leaves its mark")
+        .optflag("", "short-links", "end a link once all is said on it, so that no connection stands between idle servers (for all servers of a herd, or none)")
         .optopt("", "max-ahead", "reject an IAMAT dated more than SECONDS ahead of our clock (default 0: no limit)", "SECONDS")
         .optopt("", "max-records", &format!("clients the table takes (default {RECORDS_MAX})"), "N")
         .optopt("", "max-connections", &format!("connections held at once (default {CONNECTIONS_MAX})"), "N")

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::inbound::{Inbound, Role};
 use super::progress::{Progress, Then};
-use crate::herd::{At, Command, Heard, Question, Report, Taken};
-use crate::net::{Host, Next, next_line};
+use crate::herd::{At, Command, Heard, Question, Report, Taken, course_form};
+use crate::net::{Host, LINE_MAX, Next, next_line};
 use crate::places;
 use crate::portions::Portions;
 use crate::server::callback::Loop;
@@ -102,7 +102,9 @@ impl<H: Host> Conversation<'_, H> {
             (Role::Client, Some(Command::Whatsat(question))) => self.whatsat(question),
             (Role::Client, Some(Command::Peer(name))) => self.greeted(name),
             (Role::Client, Some(Command::At(at))) if self.may_be_course() => self.heard(&at, None),
+            (Role::Client, None) if self.may_be_course() => self.heard_from_course(line),
             (Role::Neighbour(index), Some(Command::At(at))) => self.heard(&at, Some(index)),
+            (Role::Neighbour(index), Some(Command::Peer(name))) => self.asked(index, name),
             _ => false,
         };
         if !done {
@@ -185,6 +187,26 @@ impl<H: Host> Conversation<'_, H> {
             Heard::Full => self.table_was_full = true,
         }
         true
+    }
+
+    /// What a course server may have written in its own way.
+    #[cold]
+    fn heard_from_course(&mut self, line: &[u8]) -> bool {
+        let form = course_form(line).filter(|form| form.len() <= LINE_MAX);
+        match form.as_deref().map(Command::parse) {
+            Some(Some(Command::At(at))) => self.heard(&at, None),
+            _ => false,
+        }
+    }
+
+    /// `PEER name` once more: with short links, it has started and wants our whole table.
+    fn asked(&mut self, index: usize, name: &[u8]) -> bool {
+        let its = self.shared.neighbours[index].name.as_bytes();
+        let asks = self.shared.config.short_links && name == its;
+        if asks {
+            self.shared.intend(Intent::Asked(index));
+        }
+        asks
     }
 
     /// `PEER name`: from now on this connection speaks for that neighbour.

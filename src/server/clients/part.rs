@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::conversation::{Conversation, TOO_LONG_ECHO, about};
 use super::deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
 use super::inbound::Inbound;
-use super::progress::Again;
+use super::progress::{Again, Then};
 use crate::config::Config;
 use crate::event_loop::{Readiness, Token};
 use crate::herd::ID_MAX;
@@ -107,6 +107,10 @@ impl Clients {
             let (full, spent) = (conversation.table_was_full, conversation.spent);
             if spent > 0 {
                 shared.work.spend(spent);
+            }
+            let all = at_end && kept.is_empty() && progress.then == Then::Read;
+            if all && shared.config.short_links && inbound.neighbour().is_some() {
+                all_is_taken(inbound, shared, event_loop);
             }
             inbound.promise(shared.answers.out.len() - start);
             inbound.keep(kept, &progress);
@@ -281,6 +285,20 @@ impl Clients {
             limit!(PEER_LINES_A_TURN, "lines of a neighbour a turn", "", waits),
         ]
     }
+}
+
+/// A neighbour has ended its short link, and all that it said was taken: so we say, as our own end alone
+/// might mean anything.
+#[cold]
+fn all_is_taken<H: Host>(
+    inbound: &Inbound<H::Stream>,
+    shared: &mut Shared,
+    event_loop: &mut Loop<H>,
+) {
+    let taken = [b"PEER ", shared.config.name().as_bytes(), b"\n"].concat();
+    shared.answers.out.extend_from_slice(&taken);
+    let said = &taken[..taken.len() - 1];
+    shared.goes(event_loop, about(inbound), said);
 }
 
 /// Reads once from what may be TLS. A step of its handshake is costly: it waits, unless it has `queued`
