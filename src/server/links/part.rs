@@ -177,7 +177,7 @@ impl Links {
             self.carry(floor, token, index);
             return Ok(());
         }
-        floor.event_loop.world.keep_alive(link.stream_mut())?;
+        let alive = floor.event_loop.world.keep_alive(link.stream_mut());
         // A short link has marked no news of this turn yet: it takes all of them.
         let (greeting, owed, news_from) = match self.short_made(floor, token, index) {
             Some((greeting, owed)) => (greeting, owed, 0),
@@ -191,6 +191,8 @@ impl Links {
                 (greeting, Backlog::dump(records), shared.news.subscribe())
             }
         };
+        // Behind the subscription, which the end of a link that is up takes back.
+        alive?;
         let about = About::Neighbour(Some(token), index);
         for line in greeting.lines() {
             floor.shared.goes(floor.event_loop, about, line.as_bytes());
