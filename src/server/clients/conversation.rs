@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::inbound::{Inbound, Role};
 use super::progress::{Progress, Then};
-use crate::herd::{At, Command, Heard, Question, Report, Taken, course_form};
-use crate::net::{Host, LINE_MAX, Next, next_line};
+use crate::herd::{At, Command, Heard, Question, Report, Taken};
+use crate::net::{Host, Next, next_line};
 use crate::places;
 use crate::portions::Portions;
 use crate::server::callback::Loop;
@@ -175,7 +175,7 @@ impl<H: Host> Conversation<'_, H> {
     }
 
     /// An AT line from a neighbour, or from what may be a course server.
-    fn heard(&mut self, at: &At<'_>, from: Option<usize>) -> bool {
+    pub(super) fn heard(&mut self, at: &At<'_>, from: Option<usize>) -> bool {
         match self.shared.replica.at(at) {
             Heard::News(position) => self.shared.tell(position, from),
             Heard::Known => {}
@@ -187,26 +187,6 @@ impl<H: Host> Conversation<'_, H> {
             Heard::Full => self.table_was_full = true,
         }
         true
-    }
-
-    /// What a course server may have written in its own way.
-    #[cold]
-    fn heard_from_course(&mut self, line: &[u8]) -> bool {
-        let form = course_form(line).filter(|form| form.len() <= LINE_MAX);
-        match form.as_deref().map(Command::parse) {
-            Some(Some(Command::At(at))) => self.heard(&at, None),
-            _ => false,
-        }
-    }
-
-    /// `PEER name` once more: with short links, it has started and wants our whole table.
-    fn asked(&mut self, index: usize, name: &[u8]) -> bool {
-        let its = self.shared.neighbours[index].name.as_bytes();
-        let asks = self.shared.config.short_links && name == its;
-        if asks {
-            self.shared.intend(Intent::Asked(index));
-        }
-        asks
     }
 
     /// `PEER name`: from now on this connection speaks for that neighbour.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::conversation::{Conversation, TOO_LONG_ECHO, about};
 use super::deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
 use super::inbound::Inbound;
+use super::other_end::all_is_taken;
 use super::progress::{Again, Then};
 use crate::config::Config;
 use crate::event_loop::{Readiness, Token};
@@ -285,20 +286,6 @@ impl Clients {
             limit!(PEER_LINES_A_TURN, "lines of a neighbour a turn", "", waits),
         ]
     }
-}
-
-/// A neighbour has ended its short link, and all that it said was taken: so we say, as our own end alone
-/// might mean anything.
-#[cold]
-fn all_is_taken<H: Host>(
-    inbound: &Inbound<H::Stream>,
-    shared: &mut Shared,
-    event_loop: &mut Loop<H>,
-) {
-    let taken = [b"PEER ", shared.config.name().as_bytes(), b"\n"].concat();
-    shared.answers.out.extend_from_slice(&taken);
-    let said = &taken[..taken.len() - 1];
-    shared.goes(event_loop, about(inbound), said);
 }
 
 /// Reads once from what may be TLS. A step of its handshake is costly: it waits, unless it has `queued`

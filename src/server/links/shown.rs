@@ -56,7 +56,7 @@ impl Links {
     pub fn rows<H: Host>(&self, desk: &Desk<H>) -> Value {
         // Those who greeted are remembered, so that nothing here looks through all connections.
         let heard = |index: usize, slot: &Slot| {
-            let token = slot.heard()?;
+            let token = slot.heard?;
             let connection = desk.connections.get(token)?;
             (connection.neighbour() == Some(index)).then_some(token.generation)
         };

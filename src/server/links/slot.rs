@@ -13,19 +13,21 @@ pub const COURSE_ANSWER_MAX: usize = 64 * 1024;
 /// What is known of a link, connected or not.
 pub struct Slot {
     /// How it lives.
-    pub(super) kind: Kind,
+    pub kind: Kind,
     /// Where it is.
-    pub(super) state: State,
-    pub(super) backoff: Backoff,
+    pub state: State,
+    /// How long it waits before it is dialled again.
+    pub backoff: Backoff,
     /// When the timer of [`State::Waiting`] dials.
-    pub(super) redial: Duration,
+    pub redial: Duration,
     /// When a greeting had us dial, at the latest.
-    pub(super) greeted: Option<Duration>,
+    pub greeted: Option<Duration>,
     /// Since when, if it is up.
-    pub(super) up_since: Duration,
-    pub(super) heard: Option<Token>,
+    pub up_since: Duration,
+    /// The connection on which the neighbour greeted last. It may be gone.
+    pub heard: Option<Token>,
     /// Which of this turn's news it has taken, by number.
-    pub(super) took: Range<usize>,
+    pub took: Range<usize>,
 }
 
 /// Where a link is in its life.
@@ -56,27 +58,28 @@ pub enum Kind {
 #[derive(Default)]
 pub struct Short {
     /// The whole table: the neighbour has not said that it took what we sent.
-    pub(super) owes_all: bool,
+    pub owes_all: bool,
     /// Else what changed since.
-    pub(super) owed: Backlog,
+    pub owed: Backlog,
     /// The neighbour does not know yet that we have started and want its whole table.
-    pub(super) asks: bool,
+    pub asks: bool,
     /// While it is up: looks whether all is said.
-    pub(super) timer: Option<Handle>,
+    pub timer: Option<Handle>,
     /// When it last had something to say.
-    pub(super) spoke: Duration,
+    pub spoke: Duration,
 }
 
 /// A link to a course server.
 #[derive(Default)]
 pub struct Course {
-    pub(super) owed: Newest,
+    /// What the server has yet to hear.
+    pub owed: Newest,
     /// What the connection carries.
-    pub(super) carries: Option<u32>,
+    pub carries: Option<u32>,
     /// What is carried for the second time, since the first failed; it is not carried once more.
-    pub(super) again: Option<u32>,
+    pub again: Option<u32>,
     /// Positions that were given up since the journal last said so.
-    pub(super) given_up: usize,
+    pub given_up: usize,
 }
 
 impl Kind {
@@ -179,11 +182,6 @@ impl Slot {
             State::Waiting(_) => None,
             State::Dialling(token, _) | State::Up(token) | State::Ending(token, _) => Some(token),
         }
-    }
-
-    /// The connection on which it greeted last. It may be gone.
-    pub fn heard(&self) -> Option<Token> {
-        self.heard
     }
 
     /// When it is dialled next, if it waits for that.
