@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use herd::herd::COURSE_OWED_MAX;
+use herd::net::LINE_MAX;
 use herd::server::{COURSE_ANSWER_MAX, COURSE_END};
 
 use crate::common::{Client, Fake, Herd, PATIENCE, Plan, UCLA, iamat, now, unique, wait_until};
@@ -326,6 +327,11 @@ fn the_forms_of_course_servers_are_taken_and_passed_on_in_ours() {
         let line = format!("AT Tester {bad} bad {UCLA} 5 more\n");
         assert_eq!(herd.client("Clark").ask(&line), format!("? {line}"));
     }
+    // A line that its sign makes longer than any server takes goes nowhere.
+    let time = format!("5.{}", "0".repeat(LINE_MAX - UCLA.len() - 24));
+    let line = format!("AT Tester 0.1 long {UCLA} {time}\n");
+    assert_eq!(line.len(), LINE_MAX + 1);
+    assert_eq!(herd.client("Clark").ask(&line), format!("? {line}"));
 }
 
 /// From a neighbour that greets, and from a stranger, they are refused as ever.
