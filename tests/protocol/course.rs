@@ -328,7 +328,7 @@ fn the_forms_of_course_servers_are_taken_and_passed_on_in_ours() {
         assert_eq!(herd.client("Clark").ask(&line), format!("? {line}"));
     }
     // A line that its sign makes longer than any server takes goes nowhere.
-    let time = format!("5.{}", "0".repeat(LINE_MAX - UCLA.len() - 24));
+    let time = format!("5.{}", "0".repeat(LINE_MAX - UCLA.len() - 22));
     let line = format!("AT Tester 0.1 long {UCLA} {time}\n");
     assert_eq!(line.len(), LINE_MAX + 1);
     assert_eq!(herd.client("Clark").ask(&line), format!("? {line}"));

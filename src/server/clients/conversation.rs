@@ -115,7 +115,9 @@ impl<H: Host> Conversation<'_, H> {
             (Role::Client, Some(Command::At(at))) if self.may_be_course() => self.heard(&at, None),
             (Role::Client, None) if self.may_be_course() => self.heard_from_course(line),
             (Role::Neighbour(index), Some(Command::At(at))) => self.heard(&at, Some(index)),
-            (Role::Neighbour(index), Some(Command::Peer(name))) => self.asked(index, name),
+            (Role::Neighbour(index), Some(Command::Peer(name))) => {
+                self.heard_on_short_link(index, name)
+            }
             _ => false,
         };
         if !done {

@@ -2,11 +2,8 @@
 //! of a neighbour's short link.
 
 use super::conversation::{Conversation, about};
-use super::inbound::Inbound;
 use crate::herd::{Command, course_form};
 use crate::net::{Host, LINE_MAX};
-use crate::server::callback::Loop;
-use crate::server::desk::Shared;
 use crate::server::intent::Intent;
 
 impl<H: Host> Conversation<'_, H> {
@@ -21,26 +18,27 @@ impl<H: Host> Conversation<'_, H> {
         }
     }
 
-    /// `PEER name` once more: with short links, it has started and wants our whole table.
-    pub(super) fn asked(&mut self, index: usize, name: &[u8]) -> bool {
-        let its = self.shared.neighbours[index].name.as_bytes();
-        let asks = self.shared.config.short_links && name == its;
-        if asks {
-            self.shared.intend(Intent::Asked(index));
+    /// `PEER` from a neighbour that has greeted, on its short link. Its own name once more: it has started,
+    /// and wants our whole table. Ours: it has said all, and asks whether we took it. So we did, line by
+    /// line, and say the same.
+    #[cold]
+    pub(super) fn heard_on_short_link(&mut self, index: usize, name: &[u8]) -> bool {
+        let shared = &mut *self.shared;
+        if !shared.config.short_links {
+            return false;
         }
-        asks
+        if name == shared.neighbours[index].name.as_bytes() {
+            shared.intend(Intent::Asked(index));
+            return true;
+        }
+        let ours = shared.config.name().as_bytes();
+        if name != ours {
+            return false;
+        }
+        let taken = [b"PEER ", ours, b"\n"].concat();
+        shared.answers.out.extend_from_slice(&taken);
+        let about = about(self.inbound);
+        shared.goes(self.event_loop, about, taken.trim_ascii_end());
+        true
     }
-}
-
-/// A neighbour has ended its short link, and all that it said was taken: so we say, as our own end alone
-/// might mean anything.
-#[cold]
-pub fn all_is_taken<H: Host>(
-    inbound: &Inbound<H::Stream>,
-    shared: &mut Shared,
-    event_loop: &mut Loop<H>,
-) {
-    let taken = [b"PEER ", shared.config.name().as_bytes(), b"\n"].concat();
-    shared.answers.out.extend_from_slice(&taken);
-    shared.goes(event_loop, about(inbound), &taken[..taken.len() - 1]);
 }

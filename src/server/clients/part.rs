@@ -8,8 +8,7 @@ use std::time::Duration;
 use super::conversation::{Conversation, TOO_LONG_ECHO, about};
 use super::deadlines::{CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX};
 use super::inbound::Inbound;
-use super::other_end::all_is_taken;
-use super::progress::{Again, Then};
+use super::progress::Again;
 use crate::config::Config;
 use crate::event_loop::{Readiness, Token};
 use crate::herd::ID_MAX;
@@ -108,10 +107,6 @@ impl Clients {
             let (full, spent) = (conversation.table_was_full, conversation.spent);
             if spent > 0 {
                 shared.work.spend(spent);
-            }
-            let all = at_end && kept.is_empty() && progress.then == Then::Read;
-            if all && shared.config.short_links && inbound.neighbour().is_some() {
-                all_is_taken(inbound, shared, event_loop);
             }
             inbound.promise(shared.answers.out.len() - start);
             inbound.keep(kept, &progress);

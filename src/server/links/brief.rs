@@ -7,10 +7,11 @@
 //! A course server gets one line a connection: a line, our end, then what it says until its own end is
 //! thrown away. Many of them read once and close.
 //!
-//! A short link carries whatever there is, until nothing was said for a moment. Its end is in order only
-//! if the neighbour says `PEER` and its own name before it ends too: so it tells that all was taken. After
-//! any other end the whole table is owed. And a server that has started greets twice, which asks for the
-//! neighbour's whole table: nobody has seen it die.
+//! A short link carries whatever there is, until nothing was said for a moment. Then it says `PEER` and the
+//! neighbour's name, and once the neighbour has said the same, which tells that all was taken, it is closed.
+//! After any other end the whole table is owed. (Our end of the stream would not do for a question: behind a
+//! `close_notify` rustls hears nothing any more.) And a server that has started greets twice, which asks for
+//! the neighbour's whole table: nobody has seen it die.
 
 use std::io;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use crate::server::journal::About;
 
 /// A short link that has said nothing for so long ends.
 pub const SHORT_LINK_QUIET: Duration = Duration::from_millis(50);
-/// The end of a short link's neighbour may take so long to come behind ours.
+/// A short link's neighbour may take so long to say that it took everything.
 pub const SHORT_LINK_END: Duration = Duration::from_secs(3);
 /// A course server may take so long to end a connection; the next line waits for that.
 pub const COURSE_END: Duration = Duration::from_secs(1);
@@ -122,7 +123,13 @@ impl Links {
         let when = short.spoke + SHORT_LINK_QUIET;
         if flushed && now >= when {
             short.timer = None;
-            return self.end(floor, token, index, SHORT_LINK_END);
+            let name = &floor.shared.neighbours[index].name;
+            let question = format!("PEER {name}\n");
+            let about = About::Neighbour(Some(token), index);
+            floor
+                .shared
+                .goes(floor.event_loop, about, question.trim_end().as_bytes());
+            return self.end(floor, token, index, question.as_bytes());
         }
         let when = match flushed {
             true => when,
@@ -132,21 +139,25 @@ impl Links {
         short.timer = Some(floor.event_loop.call_at(when, timer));
     }
 
-    /// Says that we have said all, and waits for the neighbour's end.
-    fn end<H: Host>(
-        &mut self,
-        floor: &mut Floor<H>,
-        token: Token,
-        index: usize,
-        patience: Duration,
-    ) {
+    /// Says the last of it, and waits for the neighbour.
+    fn end<H: Host>(&mut self, floor: &mut Floor<H>, token: Token, index: usize, last: &[u8]) {
+        let is_course = matches!(self.slots[index].kind, Kind::Course(_));
+        let patience = if is_course {
+            COURSE_END
+        } else {
+            SHORT_LINK_END
+        };
         let deadline = Callback::LinkDeadline(token);
         let deadline = floor.event_loop.call_later(patience, deadline);
         self.slots[index].state = State::Ending(token, deadline);
         let Some(link) = floor.connections.link(token) else {
             return;
         };
-        if let Err(error) = link.end(&mut floor.event_loop.world) {
+        link.end(last);
+        if is_course {
+            link.write_eof();
+        }
+        if let Err(error) = link.flush(&mut floor.event_loop.world) {
             self.connection_lost(floor, token, &error.to_string());
         }
     }
@@ -163,18 +174,16 @@ impl Links {
         let about = About::Neighbour(Some(token), index);
         let store = shared.replica.store();
         let line = course.carries.and_then(|position| store.line(position));
-        if let Some((link, line)) = floor.connections.link(token).zip(line) {
-            link.queue(line);
-            shared.journal.output(wall, about, line.trim_ascii_end());
-        }
+        let line = line.unwrap_or_default().to_vec();
+        shared.journal.output(wall, about, line.trim_ascii_end());
         if given_up > 0 {
             let text = format_args!("it will not hear of {given_up} changes: too many were owed");
             floor.notice(about, text);
         }
-        self.end(floor, token, index, COURSE_END);
+        self.end(floor, token, index, &line);
     }
 
-    /// Something happened on a link that ends: sends what is left, and reads to the neighbour's end.
+    /// Something happened on a link that ends: sends what is left, and reads what the neighbour says.
     pub(super) fn ending<H: Host>(
         &mut self,
         floor: &mut Floor<H>,
@@ -182,7 +191,7 @@ impl Links {
         index: usize,
     ) -> io::Result<()> {
         if let Some(link) = floor.connections.link(token) {
-            link.end(&mut floor.event_loop.world)?;
+            link.flush(&mut floor.event_loop.world)?;
         }
         let read = self.data_received(floor, token);
         let Some(link) = floor.connections.link(token) else {
@@ -192,8 +201,7 @@ impl Links {
             Kind::Course(_) => link.at_end() || link.answered().len() >= COURSE_ANSWER_MAX,
             _ => {
                 let name = floor.shared.neighbours[index].name.as_bytes();
-                let taken = [&b"PEER "[..], name, b"\n"].concat();
-                link.at_end() && link.answered() == taken
+                link.answered() == [b"PEER ", name, b"\n"].concat()
             }
         };
         if ended && link.is_flushed() {

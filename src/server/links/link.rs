@@ -25,7 +25,7 @@ pub struct Link<S> {
     /// A `Callback::Dump` or `Callback::Again` is queued.
     dump_queued: bool,
     again: bool,
-    /// We have sent our end.
+    /// We have said all that we will say.
     ends: bool,
     /// What the neighbour has said since, up to [`COURSE_ANSWER_MAX`].
     answered: Vec<u8>,
@@ -94,18 +94,22 @@ impl<S> Link<S> {
         self.backlog = owed;
     }
 
-    /// Says this.
-    pub fn queue(&mut self, line: &[u8]) {
-        self.transport.queue(line);
+    /// Nothing follows but this.
+    pub fn end(&mut self, last: &[u8]) {
+        self.ends = true;
+        self.transport.queue(last);
     }
 
-    /// Sends what waits, and our end behind it.
+    /// Behind what waits, the neighbour shall read our end.
+    pub fn write_eof(&mut self) {
+        self.transport.write_eof();
+    }
+
+    /// Sends what waits.
     ///
     /// # Errors
     /// The connection is lost.
-    pub fn end<N: Network<Stream = S>>(&mut self, network: &mut N) -> io::Result<()> {
-        self.ends = true;
-        self.transport.write_eof();
+    pub fn flush<N: Network<Stream = S>>(&mut self, network: &mut N) -> io::Result<()> {
         self.transport.flush(network).map(drop)
     }
 
@@ -114,7 +118,7 @@ impl<S> Link<S> {
         self.transport.at_end()
     }
 
-    /// What the neighbour has said since our end.
+    /// What the neighbour has said since.
     pub fn answered(&self) -> &[u8] {
         &self.answered
     }

@@ -107,7 +107,7 @@ impl Links {
             limit!(BACKOFF_FORGIVEN, "a link that was up so long", "", "its failures are forgotten"),
             limit!(GREETED_FLOOR, "between two greetings that count, at most", "", "dialled at once"),
             limit!(SHORT_LINK_QUIET, "a short link that says nothing", "", "ended"),
-            limit!(SHORT_LINK_END, "its neighbour's end behind ours", "", "the whole table is owed again"),
+            limit!(SHORT_LINK_END, "its neighbour's word that all was taken", "", "the whole table is owed again"),
             limit!(COURSE_OWED_MAX, "records that a course server is owed", "", "it never hears of the oldest"),
             limit!(COURSE_END, "a course server's end behind ours", "", "closed; the next line goes"),
             limit!(COURSE_ANSWER_MAX, "a course server's answer to a line", "bytes", "the same"),

@@ -40,7 +40,7 @@ pub enum State {
     Dialling(Token, Handle),
     /// Connected.
     Up(Token),
-    /// Our end was sent; the neighbour's is waited for, with a deadline.
+    /// We have said all; the neighbour's word of that, or its end, is waited for, with a deadline.
     Ending(Token, Handle),
 }
 
