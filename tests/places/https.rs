@@ -6,6 +6,7 @@ mod failures;
 mod lives;
 mod plain;
 mod secrets;
+mod stand_in;
 
 use std::collections::BTreeSet;
 use std::thread;

@@ -234,6 +234,8 @@ enum Outcome {
     Agreed,
     Diverged,
     Lost,
+    /// There is nothing to say, and a link stands that shall end then.
+    Standing,
     /// A promise was broken while the storm lasted.
     Late(String),
 }
@@ -249,6 +251,7 @@ fn run(seed: u64, rules: Rules) -> (Outcome, u64) {
     let outcome = match run.calm() {
         _ if late.is_some() => Outcome::Late(late.unwrap_or_default()),
         false => Outcome::Diverged,
+        true if rules.short_links && !run.rests() => Outcome::Standing,
         true if run.crashes == 0 && rules.catch_up && !run.newest_kept() => Outcome::Lost,
         true => Outcome::Agreed,
     };
