@@ -357,3 +357,71 @@ fn the_forms_of_course_servers_are_taken_from_nobody_else() {
         "{journal}"
     );
 }
+
+/// The block of README.md that begins so, behind the marker of its example.
+fn example(kind: &str) -> String {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = readme.expect("README.md");
+    let (_, example) = readme
+        .split_once("<!-- beside the course -->")
+        .expect("a marker");
+    let (example, _) = example.split_once("<!-- its end -->").expect("an end");
+    let (_, block) = example
+        .split_once(&format!("```{kind}\n"))
+        .expect("a block");
+    block
+        .split_once("```")
+        .map(|(block, _)| block.to_string())
+        .expect("its end")
+}
+
+/// The AT line of a report, but for the skew of a server whose clock is not the example's.
+fn without_our_skew(line: &str) -> String {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    match fields[..] {
+        ["AT", "Ada", _, ref rest @ ..] => format!("AT Ada SKEW {}", rest.join(" ")),
+        _ => fields.join(" "),
+    }
+}
+
+/// README's example, played: its herd file, and its lines one by one.
+#[test]
+fn the_example_in_the_readme_is_true() {
+    let plan = Plan::only("Ada").fake("Bob", "Ada").course("Bob");
+    let mut herd = plan.start_apart();
+    let bob = herd.fake("Bob");
+    let mut file = example("json");
+    for (name, port) in [("Ada", ":7000"), ("Bob", ":7001")] {
+        let ours = format!(":{}", herd.address(name).port());
+        assert!(file.contains(port), "{file}");
+        file = file.replace(port, &ours);
+    }
+    let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    let used = std::fs::read_to_string(herd.directory().join("Ada.json")).expect("a herd file");
+    assert_eq!(value(&file), value(&used), "what README shows is what runs");
+
+    let (mut phone, mut asks) = (herd.client("Ada"), false);
+    let lines = example("text");
+    assert_eq!(lines.lines().count(), 7);
+    for step in lines.lines() {
+        let (who, line) = step.split_once(':').expect("who says it to whom");
+        let line = line.trim();
+        let heard = match who {
+            "Bob to Ada" => {
+                let mut connection = herd.client("Ada");
+                connection.send(format!("{line}\n")).half_close().eof();
+                continue;
+            }
+            "phone to Ada" => {
+                asks = line.starts_with("WHATSAT ");
+                phone.send(format!("{line}\n"));
+                continue;
+            }
+            "Ada to phone" if asks => phone.whatsat().at,
+            "Ada to phone" => phone.line(),
+            "Ada to Bob" => hears(&bob, Habit::ReadsAll),
+            _ => panic!("{who:?} in README.md"),
+        };
+        assert_eq!(without_our_skew(&heard), without_our_skew(line), "{step}");
+    }
+}
