@@ -85,7 +85,6 @@ const PARTS: [(&str, usize, &[&str]); 24] = [
             "herd/newest.rs",
             "server/clients/other_end.rs",
             "server/links/brief.rs",
-            "server/links/slot.rs",
         ],
     ),
     ("simulation", 1200, &["worlds/sim"]),
