@@ -16,6 +16,7 @@ mod herd;
 mod journal;
 mod limits;
 mod secured;
+mod short_links;
 mod snapshot;
 mod terminal;
 mod whatsat;

@@ -104,7 +104,11 @@ impl<H: Host> Conversation<'_, H> {
             (Role::Client, Some(Command::Whatsat(question))) => self.whatsat(question),
             (Role::Client, Some(Command::Peer(name))) => self.greeted(name),
             (Role::Client, Some(Command::At(at))) if self.may_be_course() => self.heard(&at, None),
+            (Role::Client, None) if self.may_be_course() => self.heard_from_course(line),
             (Role::Neighbour(index), Some(Command::At(at))) => self.heard(&at, Some(index)),
+            (Role::Neighbour(index), Some(Command::Peer(name))) => {
+                self.heard_on_short_link(index, name)
+            }
             _ => false,
         };
         if !done {
@@ -175,7 +179,7 @@ impl<H: Host> Conversation<'_, H> {
     }
 
     /// An AT line from a neighbour, or from what may be a course server.
-    fn heard(&mut self, at: &At<'_>, from: Option<usize>) -> bool {
+    pub(super) fn heard(&mut self, at: &At<'_>, from: Option<usize>) -> bool {
         match self.shared.replica.at(at) {
             Heard::News(position) => self.shared.tell(position, from),
             Heard::Known => {}
