@@ -59,6 +59,8 @@ pub struct Shared {
     pub news: News,
     /// What the turn may spend, and who waits to spend more.
     pub work: Work,
+    /// Lines taken in this turn.
+    pub lines: usize,
     /// What parts want of each other.
     pub intents: VecDeque<Intent>,
     /// Bytes of input and answers that are held for all accepted connections.
@@ -96,6 +98,7 @@ impl<H: Host> Desk<H> {
                 answers: Answers::default(),
                 news: News::default(),
                 work: Work::new(config.portions.work_a_turn),
+                lines: 0,
                 intents: VecDeque::new(),
                 held: 0,
                 stopping: false,
@@ -176,6 +179,16 @@ impl Shared {
     /// Journals a notice of which nobody can say which turn it belongs to.
     pub fn notice_late(&mut self, text: fmt::Arguments<'_>) {
         self.journal.notice(self.wall.0, About::Server, text);
+    }
+
+    /// So many lines may a connection have in this turn, from now on.
+    #[inline]
+    pub fn lines_a_visit(&self) -> usize {
+        let portions = &self.config.portions;
+        match self.lines < portions.lines_a_turn {
+            true => portions.lines_a_visit,
+            false => portions.lines_at_least,
+        }
     }
 
     /// Journals bytes that came in.

@@ -12,6 +12,7 @@ mod herd;
 mod places;
 mod process;
 mod proxy;
+pub mod sockets;
 
 pub use client::{Client, PATIENCE, Quiet, Whatsat, latin1, to_latin1};
 pub use fake::Fake;

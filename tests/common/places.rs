@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use super::{Plan, TempDir, example, wait_for, wait_until};
@@ -11,7 +11,7 @@ use super::{Plan, TempDir, example, wait_for, wait_until};
 /// How long it may take to start, on a busy machine.
 const LIFE: Duration = Duration::from_secs(10);
 
-/// A stand-in that runs. It ends with its value, or with the test program.
+/// A stand-in that runs. It ends with its value.
 pub struct Places {
     directory: TempDir,
     child: Child,
@@ -20,8 +20,13 @@ pub struct Places {
 }
 
 impl Places {
-    /// Starts one with these options.
+    /// Starts one with these options, that also ends with the test program.
     pub fn start(args: &[&str]) -> Places {
+        Places::alone(&[args, &["--until-stdin-ends"]].concat())
+    }
+
+    /// Starts one with these options.
+    pub fn alone(args: &[&str]) -> Places {
         let directory = TempDir::new();
         let out = directory.path().join("out");
         let child = Command::new(example("places"))
@@ -38,13 +43,23 @@ impl Places {
             address: ([127, 0, 0, 1], 0).into(),
         };
         places.address = wait_for(LIFE, "the stand-in listens", || {
-            let ended = places.child.try_wait().expect("a child can be asked");
+            let ended = places.ended();
             assert!(ended.is_none(), "the stand-in ended: {ended:?}");
             let events = places.events();
             let address = events.first()?.strip_prefix("places listens on https://")?;
             Some(address.parse().expect("an address"))
         });
         places
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
     }
 
     /// Its address by name.

@@ -16,6 +16,7 @@ mod journal;
 mod limits;
 mod lossy;
 mod secured;
+mod short_links;
 mod snapshot;
 mod terminal;
 mod whatsat;
