@@ -3,14 +3,16 @@
 use super::case::{Case, parse};
 
 /// The files: a new one is one line here.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 9] = [
     ("echo.txt", include_str!("cases/echo.txt")),
     ("grammar.txt", include_str!("cases/grammar.txt")),
     ("spaces.txt", include_str!("cases/spaces.txt")),
     ("framing.txt", include_str!("cases/framing.txt")),
     ("reports.txt", include_str!("cases/reports.txt")),
     ("whatsat.txt", include_str!("cases/whatsat.txt")),
+    ("places.txt", include_str!("cases/places.txt")),
     ("flood.txt", include_str!("cases/flood.txt")),
+    ("faults.txt", include_str!("cases/faults.txt")),
 ];
 
 /// The servers as the files call them.

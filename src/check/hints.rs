@@ -1,7 +1,7 @@
 //! What cases that failed have in common: likely causes, in words that help to find them. Pure.
 
 use super::case::Case;
-use super::run::Failure;
+use super::failure::Failure;
 use super::wire::Quiet;
 
 /// A cause: what it looks like in one failure.

@@ -3,8 +3,10 @@
 use serde_json::{Value, json};
 
 use super::case::Case;
+use super::failure::Failure;
 use super::hints::hints;
-use super::run::{Failure, Heard, Outcome};
+use super::log::Entry;
+use super::run::Outcome;
 use super::wire::Quiet;
 
 /// How much of an answer is shown around the first byte that differs.
@@ -68,18 +70,22 @@ pub fn of_case(ran: &Ran<'_>, verbose: bool, style: Style) -> String {
         }
     };
     if verbose {
-        text.extend(outcome.heard.iter().map(of_heard));
+        text.extend(outcome.happened.iter().map(of_entry));
     }
     text
 }
 
-fn of_heard(heard: &Heard) -> String {
-    let bytes = heard.bytes.escape_ascii();
-    format!(
-        "      {:8.3} s {:10} {bytes}\n",
-        heard.when.as_secs_f64(),
-        heard.way
-    )
+/// A line of the log: seconds since the check began, who told whom, the bytes.
+fn of_entry(entry: &Entry) -> String {
+    let bytes = entry.bytes.escape_ascii();
+    let more = entry.length - entry.bytes.len();
+    let more = match more {
+        0 => String::new(),
+        more => format!("… ({more} bytes more)"),
+    };
+    let seconds = entry.when.as_secs_f64();
+    let line = format!("      {seconds:9.3} s  {:24} {bytes}{more}", entry.what);
+    format!("{}\n", line.trim_end())
 }
 
 fn of_failure(failure: &Failure) -> String {
@@ -168,10 +174,8 @@ fn failures<'a>(ran: &'a [Ran<'_>]) -> Vec<(&'a Case, &'a Failure)> {
         .collect()
 }
 
-/// The report for programs: `cases` (`id`, `title`, `rule`, `hint`, `course` true for the specification's own,
-/// `required`, `passed`, `forgiven` by a lenient grader; of one that failed `sent`, `came`, `expected`, `differs_at`), `hints`, `notes`,
-/// `required` and `beyond` (`passed` of `all`). Bytes are escaped as in a C string.
-pub fn json(ran: &[Ran<'_>], notes: &[String]) -> Value {
+/// The report for programs, as NOTES ("The report") documents it.
+pub fn json(ran: &[Ran<'_>], skipped: usize, notes: &[String]) -> Value {
     let case = |(case, outcome): &Ran<'_>| {
         let mut row = json!({
             "id": case.id,
@@ -196,6 +200,7 @@ pub fn json(ran: &[Ran<'_>], notes: &[String]) -> Value {
     let hint = |(count, says): (usize, &str)| json!({"cases": count, "says": says});
     json!({
         "cases": ran.iter().map(case).collect::<Vec<_>>(),
+        "skipped": skipped,
         "hints": causes.into_iter().map(hint).collect::<Vec<_>>(),
         "notes": notes,
         "required": required,

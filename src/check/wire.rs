@@ -4,10 +4,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
+
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest answer that is read.
-const ANSWER_MAX: usize = 16 << 20;
+const ANSWER_MAX: usize = 4 << 20;
 /// Between two writes that are to arrive apart.
 const APART: Duration = Duration::from_millis(30);
 
@@ -66,6 +68,12 @@ impl Wire {
     /// The connection is gone.
     pub fn end(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
+    }
+
+    /// Breaks the connection off: the other side hears a reset, not an end.
+    pub fn reset(self) {
+        // A socket that cannot be told so is closed in good order.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
 
     /// Reads on until `is_enough` says how many of the bytes that came are what was asked for.
