@@ -151,7 +151,7 @@ impl Servers {
     pub fn act(&mut self, act: Act, name: &str) -> Result<(), CannotRun> {
         let found = self.servers.iter().position(|server| server.name == name);
         let index = found.ok_or_else(|| CannotRun(format!("{name} is no server")))?;
-        self.log.note(&format!("{act:?} {name}"), b"");
+        self.log.note(&format!("{} {name}", act.word()), b"");
         match act {
             Act::Kill => {
                 if let Some(mut child) = self.servers[index].child.take() {

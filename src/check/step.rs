@@ -257,12 +257,20 @@ fn send(words: &mut Words<'_>) -> Result<Step, String> {
     })
 }
 
+impl Act {
+    const ALL: [Act; 4] = [Act::Kill, Act::Start, Act::Freeze, Act::Thaw];
+
+    /// What files of cases call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Act::Kill => "kill",
+            Act::Start => "start",
+            Act::Freeze => "freeze",
+            Act::Thaw => "thaw",
+        }
+    }
+}
+
 fn act(word: &str) -> Option<Act> {
-    Some(match word {
-        "kill" => Act::Kill,
-        "start" => Act::Start,
-        "freeze" => Act::Freeze,
-        "thaw" => Act::Thaw,
-        _ => return None,
-    })
+    Act::ALL.into_iter().find(|act| act.word() == word)
 }
