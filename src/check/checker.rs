@@ -2,6 +2,7 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -21,6 +22,8 @@ use crate::herd::Roster;
 /// After so many cases without an answer, less is waited for the next.
 const SILENT_MAX: usize = 10;
 const IMPATIENCE: Duration = Duration::from_millis(300);
+/// Between a connection's end and that of the process, if it is one.
+const MOMENT: Duration = Duration::from_millis(50);
 /// So often it is said that a server has ended by itself.
 const ENDED_MAX: usize = 10;
 
@@ -192,6 +195,10 @@ fn run_all<'a>(
         };
         stage.servers.go_on().map_err(stopped)?;
         silent += usize::from(outcome.is_silent());
+        if outcome.is_broken_off() {
+            // A process that ends closes its sockets first.
+            thread::sleep(MOMENT);
+        }
         let have_ended = stage.servers.ended();
         for who in &have_ended {
             ended += 1;

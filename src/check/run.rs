@@ -46,8 +46,16 @@ impl Outcome {
 
     /// True if it failed because nothing came.
     pub fn is_silent(&self) -> bool {
-        let quiet = self.failure.as_ref().and_then(|failure| failure.quiet);
-        quiet == Some(Quiet::Silence)
+        self.quiet() == Some(Quiet::Silence)
+    }
+
+    /// True if it failed because a connection ended, or none came about.
+    pub fn is_broken_off(&self) -> bool {
+        matches!(self.quiet(), Some(Quiet::Closed | Quiet::Reset))
+    }
+
+    fn quiet(&self) -> Option<Quiet> {
+        self.failure.as_ref().and_then(|failure| failure.quiet)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod conformance;
 mod fake;
 mod herd;
 mod places;
+mod ports;
 mod process;
 mod proxy;
 
@@ -18,6 +19,7 @@ pub use client::{Client, PATIENCE, Quiet, Whatsat, latin1, to_latin1};
 pub use fake::Fake;
 pub use herd::{Herd, LINKS, NAMES, Plan};
 pub use places::Places;
+pub use ports::free_ports;
 pub use process::{Exit, TempDir, fifo, on_a_full_disk, run_herd, wait_for_exit};
 pub use proxy::{Proxy, Road};
 
