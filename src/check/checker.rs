@@ -10,9 +10,9 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::case::Case;
 use super::cases::all;
 use super::gradescope;
-use super::report::{self, Ran, Style};
 use super::log::Log;
 use super::places::StandIn;
+use super::report::{self, Ran, Style};
 use super::run::{Outcome, Stage, run};
 use super::servers::{CannotRun, Servers};
 use super::talk::Manner;
@@ -140,7 +140,11 @@ fn runnable<'a>(cases: &'a [Case], servers: &Servers) -> (Vec<&'a Case>, Vec<Str
         let before = left.len();
         left.retain(|case| !is_one(case));
         let count = before - left.len();
-        let (cases, were) = if count == 1 { ("case", "was") } else { ("cases", "were") };
+        let (cases, were) = if count == 1 {
+            ("case", "was")
+        } else {
+            ("cases", "were")
+        };
         if count > 0 {
             notes.push(format!("{count} {cases} {were} skipped: {why}"));
         }

@@ -33,7 +33,12 @@ pub fn crowd(
     let name = |number: u64| names[number as usize % names.len()].as_str();
     let open = |number: u64| {
         let name = name(number);
-        Talk::open(&format!("client {number}"), name, servers.address(name), log)
+        Talk::open(
+            &format!("client {number}"),
+            name,
+            servers.address(name),
+            log,
+        )
     };
     let mut crowd = Vec::new();
     for number in 0..clients {

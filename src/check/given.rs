@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn it_is_google_s_by_the_byte() {
-        let gave = "{\n\n \"results\" : [ {\"name\" : \"Caf\u{e9}\"} ],\r\n\"status\" : \"OK\"}\n\n\n";
+        let gave =
+            "{\n\n \"results\" : [ {\"name\" : \"Caf\u{e9}\"} ],\r\n\"status\" : \"OK\"}\n\n\n";
         let right = "{\n \"results\" : [ {\"name\" : \"Caf\u{e9}\"} ],\n\"status\" : \"OK\"}\n\n";
         assert_eq!(compare(right.as_bytes(), gave.as_bytes(), 1), Ok(()));
         for (wrong, at) in [

@@ -92,7 +92,10 @@ mod tests {
         let entries = log.take();
         assert_eq!(entries.len(), ENTRIES_MAX + 1);
         let first = &entries[0];
-        assert_eq!((first.bytes.len(), first.length), (BYTES_MAX, BYTES_MAX + 1));
+        assert_eq!(
+            (first.bytes.len(), first.length),
+            (BYTES_MAX, BYTES_MAX + 1)
+        );
         assert_eq!(entries[ENTRIES_MAX].what, "(5 more are not shown)");
         assert!(log.take().is_empty());
         let unwanted = Log::new(false);

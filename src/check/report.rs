@@ -174,7 +174,7 @@ fn failures<'a>(ran: &'a [Ran<'_>]) -> Vec<(&'a Case, &'a Failure)> {
         .collect()
 }
 
-/// The report for programs, as NOTES ("The report") documents it.
+/// The report for programs, as NOTES ("The report of a check") documents it.
 pub fn json(ran: &[Ran<'_>], skipped: usize, notes: &[String]) -> Value {
     let case = |(case, outcome): &Ran<'_>| {
         let mut row = json!({
@@ -188,6 +188,7 @@ pub fn json(ran: &[Ran<'_>], skipped: usize, notes: &[String]) -> Value {
             "forgiven": outcome.forgiven,
         });
         if let Some(failure) = &outcome.failure {
+            row["server"] = failure.server.clone().into();
             row["sent"] = failure.sent.escape_ascii().to_string().into();
             row["came"] = failure.got.escape_ascii().to_string().into();
             row["expected"] = failure.expected.clone().into();

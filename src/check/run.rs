@@ -38,7 +38,10 @@ impl Outcome {
     /// Of a case that could not be run: there is a server that does not start any more.
     pub fn lost(why: &str) -> Outcome {
         Outcome {
-            failure: Some(Failure::nothing("", &format!("five servers that run ({why})"))),
+            failure: Some(Failure::nothing(
+                "",
+                &format!("five servers that run ({why})"),
+            )),
             forgiven: false,
             happened: Vec::new(),
         }
@@ -307,8 +310,9 @@ impl Run<'_> {
             return Ok(());
         }
         let shown = text.shown(&self.values);
-        let expected =
-            format!("that {to} is told \"{shown}\" {most} times at most; it was told {count} times");
+        let expected = format!(
+            "that {to} is told \"{shown}\" {most} times at most; it was told {count} times"
+        );
         Err(Failure::new(to, b"", Vec::new(), &expected, 0))
     }
 }

@@ -37,7 +37,12 @@ impl Talk {
     ///
     /// # Errors
     /// It cannot be reached.
-    pub fn open(on: &str, to: &str, address: Option<SocketAddr>, log: &Log) -> Result<Talk, Failure> {
+    pub fn open(
+        on: &str,
+        to: &str,
+        address: Option<SocketAddr>,
+        log: &Log,
+    ) -> Result<Talk, Failure> {
         let refused = |why: String| Failure::nothing(to, &format!("a connection ({why})"));
         let address = address.ok_or_else(|| refused(String::from("there is no such server")))?;
         let wire = Wire::connect(address).map_err(|error| refused(error.to_string()))?;
@@ -57,7 +62,8 @@ impl Talk {
     pub fn say(&mut self, pieces: &[Vec<u8>]) -> Judged {
         self.sent = pieces.concat();
         for piece in pieces {
-            self.log.note(&format!("{} > {}", self.on, self.server), piece);
+            self.log
+                .note(&format!("{} > {}", self.on, self.server), piece);
         }
         let sent = self.wire.send(pieces);
         sent.map_err(|error| self.failed(Vec::new(), &format!("that it reads on ({error})"), 0))
@@ -65,13 +71,15 @@ impl Talk {
 
     /// Nothing more will be said. If the connection is gone, the next read says so.
     pub fn half_close(&mut self) {
-        self.log.note(&format!("{} > {} ends", self.on, self.server), b"");
+        self.log
+            .note(&format!("{} > {} ends", self.on, self.server), b"");
         let _ = self.wire.end();
     }
 
     /// Breaks the connection off: the server hears a reset.
     pub fn reset(self) {
-        self.log.note(&format!("{} > {} breaks off", self.on, self.server), b"");
+        self.log
+            .note(&format!("{} > {} breaks off", self.on, self.server), b"");
         self.wire.reset();
     }
 
@@ -80,11 +88,14 @@ impl Talk {
     /// # Errors
     /// It does not come, or another one does.
     pub fn line(&mut self, expected: &Text, values: &mut Values, manner: Manner) -> Judged {
-        let forgives = |bytes: &[u8], values: &Values| manner.lenient && expected.forgives(bytes, values);
+        let forgives =
+            |bytes: &[u8], values: &Values| manner.lenient && expected.forgives(bytes, values);
         let wanted = format!("\"{}\"", expected.shown(values));
         let line = match self.wire.line(manner.patience) {
             Ok(line) => line,
-            Err(_) if forgives(&self.wire.pending, values) => std::mem::take(&mut self.wire.pending),
+            Err(_) if forgives(&self.wire.pending, values) => {
+                std::mem::take(&mut self.wire.pending)
+            }
             Err(quiet) => {
                 let got = std::mem::take(&mut self.wire.pending);
                 let at = expected.matches(&got, values);
@@ -120,7 +131,12 @@ impl Talk {
         let body = body.map_err(|quiet| {
             let got = std::mem::take(&mut self.wire.pending);
             let at = got.len();
-            self.fell_silent(got, "a JSON object, and then exactly two newlines", at, quiet)
+            self.fell_silent(
+                got,
+                "a JSON object, and then exactly two newlines",
+                at,
+                quiet,
+            )
         })?;
         self.heard(&body);
         let json: Result<Value, _> = serde_json::from_slice(&body[..body.len() - 2]);
@@ -199,7 +215,8 @@ impl Talk {
 
     fn heard(&self, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.log.note(&format!("{} < {}", self.on, self.server), bytes);
+            self.log
+                .note(&format!("{} < {}", self.on, self.server), bytes);
         }
     }
 }

@@ -151,7 +151,9 @@ fn older(question: &Question, count: usize, names: &[&str]) -> Vec<String> {
         lines.extend([
             "      {".into(),
             "         \"geometry\" : {".into(),
-            format!("            \"location\" : {{ \"lat\" : {latitude:.7}, \"lng\" : {longitude:.7} }}"),
+            format!(
+                "            \"location\" : {{ \"lat\" : {latitude:.7}, \"lng\" : {longitude:.7} }}"
+            ),
             "         },".into(),
             format!("         \"name\" : \"{name}\","),
             format!("         \"place_id\" : \"place-{number}\","),
@@ -202,7 +204,9 @@ fn refusal(word: &str, status: u16, newer: &str, is_new: bool) -> (u16, String) 
         ),
         (false, _) => (
             200,
-            format!("{{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"{word}\"\n}}\n"),
+            format!(
+                "{{\n   \"html_attributions\" : [],\n   \"results\" : [],\n   \"status\" : \"{word}\"\n}}\n"
+            ),
         ),
     }
 }

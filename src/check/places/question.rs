@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn both_searches_are_read() {
-        let old = "GET /maps/json?key=x&radius=2500&location=+34.5%2C-118.25 HTTP/1.1\r\nHost: a\r\n\r\n";
+        let old =
+            "GET /maps/json?key=x&radius=2500&location=+34.5%2C-118.25 HTTP/1.1\r\nHost: a\r\n\r\n";
         let body = r#"{"maxResultCount":5,"locationRestriction":{"circle":{"center":{"latitude":34.5,"longitude":-118.25},"radius":2500.0}}}"#;
         let new = format!(
             "POST /v1/places:searchNearby HTTP/1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
@@ -165,7 +166,10 @@ mod tests {
                 assert_eq!(parse(&text.as_bytes()[..end]), Ok(None), "{end}");
             }
             let (question, length) = parse(text.as_bytes()).unwrap().unwrap();
-            assert_eq!((question.is_new, question.count, length), (is_new, count, text.len()));
+            assert_eq!(
+                (question.is_new, question.count, length),
+                (is_new, count, text.len())
+            );
             assert_eq!(question.circle, Some(UCLA));
             assert_eq!(question.stays, !is_new);
         }
@@ -182,7 +186,9 @@ mod tests {
         ] {
             assert!(parse(text).is_err());
         }
-        let (question, _) = parse(b"GET /?location=1&radius=x HTTP/1.0\r\n\r\n").unwrap().unwrap();
+        let (question, _) = parse(b"GET /?location=1&radius=x HTTP/1.0\r\n\r\n")
+            .unwrap()
+            .unwrap();
         assert_eq!((question.circle, question.stays), (None, false));
     }
 }

@@ -102,7 +102,9 @@ impl StandIn {
     /// It behaves like this from now on.
     pub fn behave(&self, manner: &'static Manner) {
         self.shared.state().manner = manner;
-        self.shared.log.note("Google's manner", manner.name.as_bytes());
+        self.shared
+            .log
+            .note("Google's manner", manner.name.as_bytes());
     }
 
     /// What it was asked in this case.
@@ -172,7 +174,8 @@ impl Shared {
                 }
                 state.manner
             };
-            self.log.note("a server > Google", shown(&question).as_bytes());
+            self.log
+                .note("a server > Google", shown(&question).as_bytes());
             thread::sleep(manner.delay);
             let (status, body) = manner.answer(&question);
             {
@@ -254,10 +257,18 @@ fn reply(
 }
 
 fn shown(question: &Question) -> String {
-    let search = if question.is_new { "searchNearby" } else { "nearbysearch" };
+    let search = if question.is_new {
+        "searchNearby"
+    } else {
+        "nearbysearch"
+    };
     match question.circle {
         Some(it) => {
-            let Circle { latitude, longitude, radius } = it;
+            let Circle {
+                latitude,
+                longitude,
+                radius,
+            } = it;
             format!("{search} {latitude},{longitude} within {radius} m")
         }
         None => format!("{search} without a place or a radius"),

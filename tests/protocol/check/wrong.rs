@@ -158,9 +158,9 @@ const WRONG: [Wrong; 11] = [
     },
 ];
 
-fn command(folder: &Path, kind: &str, before: &str, cases: &[&str]) -> Command {
+fn command(folder: &Path, kind: &str, before: &str, words: &[&str], cases: &[&str]) -> Command {
     let mut command = Command::new(HERD);
-    command.args(["--check", "--herd", "herd.json"]);
+    command.args(["--check", "--herd", "herd.json"]).args(words);
     for case in cases {
         command.args(["--case", case]);
     }
@@ -187,7 +187,7 @@ fn judge(wrong: &Wrong) {
     let folder = TempDir::new();
     herd_file(folder.path());
     let begun = Instant::now();
-    let output = command(folder.path(), wrong.kind, wrong.before, wrong.cases).output();
+    let output = command(folder.path(), wrong.kind, wrong.before, &[], wrong.cases).output();
     let Output {
         status,
         stdout,
@@ -222,11 +222,17 @@ fn ctrl_c_ends_the_checker_and_its_servers() {
     let folder = TempDir::new();
     herd_file(folder.path());
     let err = folder.path().join("err");
-    let mut child = command(folder.path(), "silent", "", &["ECH-01", "ECH-02", "ECH-03"])
-        .stdout(Stdio::null())
-        .stderr(File::create(&err).expect("a file"))
-        .spawn()
-        .expect("the herd program starts");
+    let mut child = command(
+        folder.path(),
+        "silent",
+        "",
+        &[],
+        &["ECH-01", "ECH-02", "ECH-03"],
+    )
+    .stdout(Stdio::null())
+    .stderr(File::create(&err).expect("a file"))
+    .spawn()
+    .expect("the herd program starts");
     wait_until(Duration::from_secs(15), "a case has begun", || {
         folder.path().join("heard").exists()
     });
@@ -234,10 +240,95 @@ fn ctrl_c_ends_the_checker_and_its_servers() {
     let status = wait_for_exit(&mut child, Duration::from_secs(15)).expect("it ends");
     assert_eq!(status.code(), Some(2));
     let said = fs::read_to_string(&err).expect("what it said");
-    assert_eq!(said, "herd: ECH-01: stopped by a signal; the rest was not run\n");
+    assert_eq!(
+        said,
+        "herd: ECH-01: stopped by a signal; the rest was not run\n"
+    );
     let pids = fs::read_to_string(folder.path().join("pids")).expect("numbers");
     assert_eq!(pids.lines().count(), NAMES.len());
     assert_eq!(left(folder.path()), [""; 0]);
+}
+
+/// The fields of a report, as NOTES has them ("The report of a check"): `t` text, `n` a number, `b` true or
+/// false, `l` a list, `o` an object.
+const REPORT: [(&str, &str); 6] = [
+    ("", "cases:l skipped:n hints:l notes:l required:o beyond:o"),
+    (
+        "/cases/0",
+        "id:t title:t rule:t hint:t course:b required:b passed:b forgiven:b",
+    ),
+    (
+        "/cases/1",
+        "id:t title:t rule:t hint:t course:b required:b passed:b forgiven:b server:t sent:t came:t \
+         expected:t differs_at:n",
+    ),
+    ("/hints/0", "cases:n says:t"),
+    ("/required", "passed:n all:n"),
+    ("/beyond", "passed:n all:n"),
+];
+
+#[test]
+fn a_report_for_programs_holds_what_is_documented() {
+    let folder = TempDir::new();
+    herd_file(folder.path());
+    let cases = ["ECH-01", "WHA-01", "GOO-01"];
+    let mut command = command(
+        folder.path(),
+        "echoes",
+        "",
+        &["--json", "--lenient"],
+        &cases,
+    );
+    let output = command.output().expect("the herd program runs");
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let notes = include_str!("../../../NOTES.md");
+    for (place, fields) in REPORT {
+        let object = report.pointer(place).and_then(Value::as_object);
+        let object = object.unwrap_or_else(|| panic!("{place}: {report:#}"));
+        let found: BTreeMap<_, _> = object
+            .iter()
+            .map(|(name, value)| (name.as_str(), kind(value)))
+            .collect();
+        let wanted = fields.split(' ').filter_map(|field| field.split_once(':'));
+        for (name, _) in wanted.clone() {
+            assert!(
+                notes.contains(&format!("`{name}`")),
+                "{name} is not in NOTES"
+            );
+        }
+        assert_eq!(found, wanted.collect(), "{place}");
+    }
+    let at = |place: &str| report.pointer(place).expect(place);
+    assert_eq!(
+        (at("/cases/0/passed"), at("/cases/1/passed")),
+        (&Value::from(true), &Value::from(false))
+    );
+    assert_eq!(
+        (at("/cases/1/server"), at("/cases/1/differs_at")),
+        (&"Bailey".into(), &0.into())
+    );
+    assert_eq!(
+        (at("/required/passed"), at("/required/all"), at("/skipped")),
+        (&1.into(), &2.into(), &1.into())
+    );
+    assert!(
+        at("/notes/0")
+            .as_str()
+            .expect("text")
+            .starts_with("1 case was skipped: ")
+    );
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "b",
+        Value::Number(_) => "n",
+        Value::String(_) => "t",
+        Value::Array(_) => "l",
+        Value::Object(_) => "o",
+    }
 }
 
 /// Not a test: this program once more, as a server of the tests above.
