@@ -179,9 +179,12 @@ impl Shared {
     }
 
     /// Journals bytes that came in.
+    #[inline]
     pub fn came<H: Host>(&mut self, event_loop: &mut Loop<H>, about: About<'_>, bytes: &[u8]) {
-        let wall = self.journal_time(event_loop);
-        self.journal.input(wall, about, bytes);
+        if self.journal.is_enabled() {
+            let wall = self.wall_clock(event_loop);
+            self.journal.input(wall, about, bytes);
+        }
     }
 
     /// Journals bytes that go out.
@@ -192,10 +195,14 @@ impl Shared {
 
     /// Journals the last answer among the turn's, which begins at `start`: its line, and how many
     /// bytes of places follow.
+    #[inline]
     pub fn answer_goes<H: Host>(&mut self, event_loop: &mut Loop<H>, token: Token, start: usize) {
-        if !self.journal.is_enabled() {
-            return;
+        if self.journal.is_enabled() {
+            self.journal_answer(event_loop, token, start);
         }
+    }
+
+    fn journal_answer<H: Host>(&mut self, event_loop: &mut Loop<H>, token: Token, start: usize) {
         let wall = self.wall_clock(event_loop);
         let (about, answer) = (About::Client(token), &self.answers.out[start..]);
         let end = memchr::memchr(b'\n', answer).unwrap_or(answer.len());

@@ -48,6 +48,31 @@ fn case_lines() -> Vec<Vec<u8>> {
     lines
 }
 
+/// Lines such as phones send, with as many digits before each point and behind it as there can well be:
+/// the server has a quicker way for most of them.
+fn phone_lines() -> Vec<Vec<u8>> {
+    let number = |whole: usize, places: usize| match places {
+        0 => "1234567890123"[..whole].to_string(),
+        _ => format!(
+            "{}.{}",
+            &"1234567890123"[..whole],
+            &"0987654321098"[..places]
+        ),
+    };
+    let line = |whole: usize, places: usize| {
+        let (latitude, longitude) = (number(whole % 4, places), number(whole % 5, places));
+        let time = number(whole, places);
+        [
+            format!("IAMAT phone +{latitude}-{longitude} {time}\n").into_bytes(),
+            format!("AT Bona -{time} phone -{latitude}+{longitude} {time}\nAT ").into_bytes(),
+        ]
+    };
+    let lines = (1..13).flat_map(|whole| (0..13).map(move |places| (whole, places)));
+    lines
+        .flat_map(|(whole, places)| line(whole, places))
+        .collect()
+}
+
 fn snapshots() -> Vec<Vec<u8>> {
     let written = |records: usize| {
         let mut bytes = Vec::new();
@@ -115,7 +140,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
             b"Clark +0.263873386 kiwi +34.068930-118.445127 1621464827.959498503".to_vec(),
             b"Bona -1.5 \xff\xfe +90-180 0".to_vec(),
         ],
-        _ => case_lines(),
+        _ => [case_lines(), phone_lines()].concat(),
     }
 }
 

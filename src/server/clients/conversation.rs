@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::inbound::{Inbound, Role};
 use super::progress::{Progress, Then};
 use crate::herd::{At, Command, Heard, Question, Report, Taken};
-use crate::net::{Host, Next, next_line};
+use crate::net::{Host, LINE_MAX, Next, next_line};
 use crate::places;
 use crate::portions::Portions;
 use crate::server::callback::Loop;
@@ -61,20 +61,31 @@ impl<H: Host> Conversation<'_, H> {
                 break Then::Close;
             }
             let full = count >= limit || unsent + answers > unsent_high;
-            if self.inbound.waits() || (!rest.is_empty() && full) {
+            if self.inbound.waits() {
                 break Then::Later;
             }
-            let line = match next_line(rest) {
-                Next::Line(line) => line,
-                // Not from a neighbour: one that died may have left half a line.
-                Next::Partial if at_end && role == Role::Client && !rest.is_empty() => rest,
-                Next::Partial => break Then::Read,
-                Next::TooLong => {
-                    self.invalid(&rest[..TOO_LONG_ECHO]);
-                    break Then::Close;
+            if rest.is_empty() {
+                break Then::Read;
+            }
+            if full {
+                break Then::Later;
+            }
+            let (line, command) = match Command::in_front(rest) {
+                Some((command, length)) if length <= LINE_MAX => (&rest[..length], Some(command)),
+                _ => {
+                    let line = match next_line(rest) {
+                        Next::Line(line) => line,
+                        // Not from a neighbour: one that died may have left half a line.
+                        Next::Partial if at_end && role == Role::Client => rest,
+                        Next::Partial => break Then::Read,
+                        Next::TooLong => {
+                            self.invalid(&rest[..TOO_LONG_ECHO]);
+                            break Then::Close;
+                        }
+                    };
+                    (line, Command::parse(line))
                 }
             };
-            let command = Command::parse(line);
             let asks = role == Role::Client && matches!(command, Some(Command::Whatsat(_)));
             if asks && !self.may_search() {
                 break Then::Queue;
