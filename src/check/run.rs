@@ -178,11 +178,7 @@ impl Run<'_> {
                 to,
                 reports,
                 length,
-            } => {
-                let mut talk = self.open(ITS_OWN, to)?;
-                let many = [*reports, *length];
-                crowd::burst(&mut talk, to, &mut self.values, manner, many)
-            }
+            } => self.burst(to, [*reports, *length]),
             Step::Stand { to } => self.stand(to),
             Step::Told {
                 to,
@@ -288,6 +284,11 @@ impl Run<'_> {
         }
         let expected = format!("all of this within {time:?}, and not {taken:?}");
         Err(Failure::new("", b"", Vec::new(), &expected, 0))
+    }
+
+    fn burst(&mut self, to: &str, many: [u64; 2]) -> Judged {
+        let mut talk = self.open(ITS_OWN, to)?;
+        crowd::burst(&mut talk, to, &mut self.values, self.manner, many)
     }
 
     fn stand(&mut self, to: &str) -> Judged {

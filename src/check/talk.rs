@@ -91,7 +91,7 @@ impl Talk {
         let forgives =
             |bytes: &[u8], values: &Values| manner.lenient && expected.forgives(bytes, values);
         let wanted = format!("\"{}\"", expected.shown(values));
-        let line = match self.wire.line(manner.patience) {
+        let line = match self.wire.up_to(b"\n", manner.patience) {
             Ok(line) => line,
             Err(_) if forgives(&self.wire.pending, values) => {
                 std::mem::take(&mut self.wire.pending)
@@ -123,11 +123,7 @@ impl Talk {
     /// # Errors
     /// It does not come, or is not like that.
     pub fn places(&mut self, most: usize, patience: Duration) -> Result<Vec<u8>, Failure> {
-        let frame = |bytes: &[u8]| {
-            let end = bytes.windows(2).position(|pair| pair == b"\n\n");
-            end.map(|at| at + 2)
-        };
-        let body = self.wire.read(patience, frame);
+        let body = self.wire.up_to(b"\n\n", patience);
         let body = body.map_err(|quiet| {
             let got = std::mem::take(&mut self.wire.pending);
             let at = got.len();
