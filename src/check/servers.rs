@@ -45,13 +45,6 @@ pub struct Servers {
     stop: Arc<AtomicBool>,
 }
 
-/// What stands for the stand-in's addresses in COMMAND, and the variables that hold them.
-const OF_GOOGLE: [(&str, &str, fn(&Urls) -> &str); 3] = [
-    ("{places_url}", "HERD_PLACES_URL", |urls| &urls.tls),
-    ("{places_http}", "HERD_PLACES_HTTP", |urls| &urls.plain),
-    ("{ca_file}", "HERD_CA_FILE", |urls| &urls.authority),
-];
-
 /// Why there is nothing to check.
 #[derive(Debug)]
 pub struct CannotRun(pub String);
@@ -89,9 +82,10 @@ impl Servers {
 
     /// True if COMMAND tells them where the stand-in for Google is.
     pub fn know_google(&self) -> bool {
+        let told = self.google.told();
         let names = |word: &String| {
-            let mut ways = OF_GOOGLE.iter();
-            ways.any(|(name, variable, _)| word.contains(name) || word.contains(variable))
+            let mut told = told.iter();
+            told.any(|(name, variable, _)| word.contains(name) || word.contains(variable))
         };
         self.command.iter().any(names)
     }
@@ -243,18 +237,18 @@ impl Servers {
 
     fn spawn(&mut self, index: usize) -> Result<(), CannotRun> {
         let server = &mut self.servers[index];
+        let told = self.google.told();
         let filled = |word: &String| {
             let word = word.replace("{name}", &server.name);
-            let fill = |word: String, (name, _, url): &(&str, &str, fn(&Urls) -> &str)| {
-                word.replace(name, url(&self.google))
-            };
-            OF_GOOGLE.iter().fold(word, fill)
+            let fill =
+                |word: String, (name, _, value): &(&str, &str, &str)| word.replace(name, value);
+            told.iter().fold(word, fill)
         };
         let words: Vec<String> = self.command.iter().map(filled).collect();
         let Some((program, arguments)) = words.split_first() else {
             return Ok(());
         };
-        let variables = OF_GOOGLE.map(|(_, name, url)| (name, url(&self.google).to_string()));
+        let variables = told.map(|(_, variable, value)| (variable, value));
         let mut child = Command::new(program)
             .args(arguments)
             .envs(variables)

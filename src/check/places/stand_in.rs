@@ -34,6 +34,17 @@ pub struct Urls {
     pub authority: String,
 }
 
+impl Urls {
+    /// How servers are told: what stands for it in COMMAND, the variable that holds it, and what it is.
+    pub fn told(&self) -> [(&'static str, &'static str, &str); 3] {
+        [
+            ("{places_url}", "HERD_PLACES_URL", &self.tls),
+            ("{places_http}", "HERD_PLACES_HTTP", &self.plain),
+            ("{ca_file}", "HERD_CA_FILE", &self.authority),
+        ]
+    }
+}
+
 /// A stand-in that runs. Its threads end with the process.
 pub struct StandIn {
     shared: Arc<Shared>,
