@@ -49,6 +49,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::check::places::Manner;
+    use crate::check::step::Step;
 
     #[test]
     fn each_case_has_a_name_of_its_own_a_title_a_rule_and_something_to_do() {
@@ -63,6 +65,11 @@ mod tests {
                 case.id
             );
             assert!(case.rule.sentence.ends_with('.'), "{}", case.id);
+            for step in &case.steps {
+                if let Step::Google(word) = step {
+                    assert!(Manner::named(word).is_some(), "{}: {word}", case.id);
+                }
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use super::log::Log;
 /// Between two looks.
 const GLANCE: Duration = Duration::from_millis(5);
 /// So much is kept of what is said.
-const SAID_MAX: usize = 4 << 20;
+const SAID_MAX: usize = 1 << 20;
 
 /// A listener that never answers. It ends with its value, and its port is free again.
 pub struct Ghost {
@@ -103,5 +103,32 @@ impl Haunting {
             }
             Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn it_hears_so_much_and_leaves_its_port() {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let address = free.expect("a free port");
+        let ghost = Ghost::stand("Bona", address, &Log::new(false)).expect("it listens");
+        let mut stream = TcpStream::connect(address).expect("it listens");
+        let line = b"AT Clark +0.1 kiwi +1-1 5\n";
+        for _ in 0..=SAID_MAX / line.len() {
+            stream.write_all(line).expect("it reads");
+        }
+        while ghost.said.lock().expect("nobody panicked").len() < SAID_MAX {
+            thread::sleep(GLANCE);
+        }
+        assert_eq!(ghost.said.lock().expect("nobody panicked").len(), SAID_MAX);
+        assert!(ghost.count(b"kiwi ") >= SAID_MAX / line.len());
+        stream.write_all(line).expect("it reads on");
+        drop(ghost);
+        TcpListener::bind(address).expect("the port is free again");
     }
 }

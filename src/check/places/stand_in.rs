@@ -15,7 +15,7 @@ use super::question::{Circle, Question, parse};
 use crate::check::log::Log;
 
 /// More connections than this are closed at once.
-const CONNECTIONS_MAX: usize = 512;
+const CONNECTIONS_MAX: usize = 256;
 /// A connection that is idle for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 /// So many questions of a case are remembered, and so many answers.
@@ -283,5 +283,63 @@ fn shown(question: &Question) -> String {
             format!("{search} {latitude},{longitude} within {radius} m")
         }
         None => format!("{search} without a place or a radius"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ASKS: &[u8] = b"GET /json?location=34.5,-118.25&radius=2500 HTTP/1.1\r\n\r\n";
+
+    fn connect(google: &StandIn) -> TcpStream {
+        let stream = TcpStream::connect(google.addresses[1]).expect("it listens");
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .expect("a socket");
+        stream
+    }
+
+    /// Asks, and reads until the answer holds this.
+    fn ask(stream: &mut TcpStream, until: &[u8]) {
+        stream.write_all(ASKS).expect("it reads");
+        let mut got = Vec::new();
+        let mut piece = [0; 4096];
+        while !got.windows(until.len()).any(|window| window == until) {
+            let count = stream.read(&mut piece).expect("an answer");
+            assert!(count > 0, "{}", got.escape_ascii());
+            got.extend_from_slice(&piece[..count]);
+        }
+    }
+
+    #[test]
+    fn it_remembers_so_much_of_a_case() {
+        let google = StandIn::start(&Log::new(false)).expect("it starts");
+        google.behave(Manner::named("none").expect("a manner"));
+        let mut stream = connect(&google);
+        for _ in 0..=KEPT_MAX {
+            ask(&mut stream, b"ZERO_RESULTS\"\n}\n");
+        }
+        assert_eq!(
+            (google.asked().len(), google.gave().len()),
+            (KEPT_MAX, KEPT_MAX)
+        );
+        assert!((google.asked()[0].radius - 2500.0).abs() < 1e-9);
+        google.begin();
+        assert!(google.asked().is_empty() && google.gave().is_empty());
+        ask(&mut stream, b"\"status\" : \"OK\"");
+        assert_eq!(google.asked().len(), 1);
+    }
+
+    #[test]
+    fn so_many_may_be_connected() {
+        let google = StandIn::start(&Log::new(false)).expect("it starts");
+        google.behave(Manner::named("none").expect("a manner"));
+        let mut streams: Vec<TcpStream> = (0..CONNECTIONS_MAX).map(|_| connect(&google)).collect();
+        for stream in &mut streams {
+            ask(stream, b"ZERO_RESULTS");
+        }
+        assert_eq!(connect(&google).read(&mut [0]).expect("an end"), 0);
+        ask(&mut streams[0], b"ZERO_RESULTS");
     }
 }
