@@ -11,6 +11,8 @@ use super::wire::Quiet;
 
 /// How much of an answer is shown around the first byte that differs.
 const AROUND: usize = 60;
+/// How much is shown of what was sent, and of what was expected.
+const SHOWN: usize = 400;
 
 /// Colours, if there is a terminal.
 #[derive(Clone, Copy)]
@@ -94,7 +96,7 @@ fn of_failure(failure: &Failure) -> String {
         text += &format!(
             "      sent to {}: {}\n",
             failure.server,
-            failure.sent.escape_ascii()
+            shown(&failure.sent.escape_ascii().to_string())
         );
     }
     let from = failure.at.saturating_sub(AROUND);
@@ -115,7 +117,7 @@ fn of_failure(failure: &Failure) -> String {
             text += &format!("{}^ byte {}\n", " ".repeat(column), failure.at);
         }
     }
-    text += &format!("      expected: {}\n", failure.expected);
+    text += &format!("      expected: {}\n", shown(&failure.expected));
     let then = match failure.quiet {
         Some(Quiet::Silence) => "and then nothing more came in time",
         Some(Quiet::Closed) => "and then the connection was closed",
@@ -124,6 +126,14 @@ fn of_failure(failure: &Failure) -> String {
         None => return text,
     };
     text + &format!("      {then}\n")
+}
+
+/// A text, or the first of it.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}… ({} bytes more)", &text[..end], text.len() - end),
+        None => text.to_string(),
+    }
 }
 
 /// How many passed, of those that are required and of those beyond.
