@@ -256,6 +256,14 @@ impl Values {
         Values { values, now }
     }
 
+    /// Those of one client of many.
+    pub fn of(&self, number: u64) -> Values {
+        let mut values = self.clone();
+        let unique = format!("{}.{number}", self.values.get("unique").map_or("", |it| it));
+        values.set("unique", unique);
+        values
+    }
+
     /// A value that a case learned: `at`, the last AT line.
     pub fn set(&mut self, name: &str, value: String) {
         self.values.insert(name.to_string(), value);

@@ -8,8 +8,10 @@
 pub mod certificates;
 mod client;
 mod fake;
+pub mod gradescope;
 mod herd;
 mod places;
+mod ports;
 mod process;
 mod proxy;
 pub mod sockets;
@@ -18,6 +20,7 @@ pub use client::{Client, PATIENCE, Quiet, Whatsat, latin1, to_latin1};
 pub use fake::Fake;
 pub use herd::{Herd, LINKS, NAMES, Plan};
 pub use places::Places;
+pub use ports::free_ports;
 pub use process::{Exit, TempDir, example, fifo, on_a_full_disk, run_herd, wait_for_exit};
 pub use proxy::{Proxy, Road};
 
