@@ -92,6 +92,17 @@ fn recordings() -> Vec<Vec<u8>> {
     vec![[&recording[..header], &records].concat(), recording]
 }
 
+/// What real NATS servers sent, frame by frame, and all of a connection's start.
+fn nats() -> Vec<Vec<u8>> {
+    let file = String::from_utf8(data("backbone/kv_2.15.1.txt")).expect("ASCII");
+    let came = file.lines().filter_map(|line| line.split_once(" < '"));
+    let came = came.filter_map(|(_, bytes)| bytes.strip_suffix('\''));
+    let bytes = came.map(|bytes| bytes.replace("\\r", "\r").replace("\\n", "\n").into_bytes());
+    let mut seeds: Vec<_> = bytes.filter(|bytes| bytes.len() < LENGTH_MAX / 2).collect();
+    seeds.push(seeds[..4].concat());
+    seeds
+}
+
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "http_head" => responses(),
@@ -111,6 +122,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         "snapshot" => snapshots(),
         "recording" => recordings(),
+        "nats" => nats(),
         "at" => vec![
             b"Clark +0.263873386 kiwi +34.068930-118.445127 1621464827.959498503".to_vec(),
             b"Bona -1.5 \xff\xfe +90-180 0".to_vec(),
