@@ -41,8 +41,6 @@ pub enum Put {
 /// A bucket's stream, as far as it matters to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stream {
-    /// How many values it holds.
-    pub messages: u64,
     /// Any replica answers gets.
     pub allow_direct: bool,
     /// Its values expire.
@@ -102,7 +100,6 @@ pub fn stream(payload: &[u8]) -> Result<Answer<Stream>, Malformed> {
     }
     let config = member(&object, "config")?;
     Ok(Ok(Stream {
-        messages: number(member(&object, "state")?, "messages")?,
         allow_direct: config.get("allow_direct") == Some(&Value::Bool(true)),
         expires: config
             .get("max_age")

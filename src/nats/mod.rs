@@ -3,6 +3,7 @@
 
 pub mod answer;
 mod bounds;
+pub mod bucket;
 pub mod command;
 mod delivery;
 mod frame;

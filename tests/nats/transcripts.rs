@@ -188,7 +188,10 @@ fn every_byte_that_went_and_is_ours_to_make_is_made_the_same() {
                         rest = &rest[used..];
                     }
                     None => {
-                        others.push(format!("{file}: {:.60}", rest.escape_ascii()));
+                        others.push(format!(
+                            "{file}: {}",
+                            rest[..rest.len().min(60)].escape_ascii()
+                        ));
                         // Perhaps more of ours follows on its next line.
                         let end = memchr::memmem::find(rest, b"\r\nPING\r\n");
                         rest = end.map_or(&[][..], |end| &rest[end + 2..]);

@@ -1,0 +1,1 @@
+//! The machine, one situation at a time.
