@@ -341,7 +341,14 @@ impl Engine {
 
     /// Watches deliver what there is, and say that they live.
     pub fn deliver(&mut self) {
-        let stream = self.stream.clone().unwrap_or_default();
+        let Some(stream) = self.stream.take() else {
+            return self.deliver_of(&Stream::default());
+        };
+        self.deliver_of(&stream);
+        self.stream = Some(stream);
+    }
+
+    fn deliver_of(&mut self, stream: &Stream) {
         for connection in self.connections.values_mut() {
             let Connection {
                 consumers,
@@ -355,7 +362,7 @@ impl Engine {
                     .iter()
                     .find(|(_, of)| **of == consumer.deliver);
                 let sid = *sid.expect("those without are gone").0;
-                let spoke = consumer.deliver(&stream, sid, goes, &mut self.drops);
+                let spoke = consumer.deliver(stream, sid, goes, &mut self.drops);
                 if spoke {
                     consumer.spoke = self.now;
                 } else if consumer.spoke + consumer.heartbeat <= self.now {

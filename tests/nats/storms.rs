@@ -49,13 +49,12 @@ fn storm(seed: u64, rules: Rules) -> (Outcome, World) {
     world.engine.leaderless = false;
     world.engine.drops = 0;
     world.frozen = false;
-    world.run_until(STORM + CALM);
-    let register = world.engine.register();
-    let mut values: Vec<_> = register.values().cloned().collect();
-    values.sort();
-    let agree = world.servers.iter().all(|server| {
-        server.table() == values && server.bucket.dirty() == 0 && server.bucket.in_flight() == 0
-    });
+    // What agrees while nothing new comes goes on to agree; the first second is for what is under way.
+    let mut agree = false;
+    while !agree && world.now < STORM + CALM {
+        world.run_until(world.now + Duration::from_secs(1));
+        agree = agrees(&world);
+    }
     let outcome = Outcome {
         agree,
         went_back: match world.engine.wipes {
@@ -64,6 +63,15 @@ fn storm(seed: u64, rules: Rules) -> (Outcome, World) {
         },
     };
     (outcome, world)
+}
+
+/// All tables hold what the register does, and every server knows.
+fn agrees(world: &World) -> bool {
+    let mut values: Vec<_> = world.engine.register().into_values().collect();
+    values.sort();
+    world.servers.iter().all(|server| {
+        server.table() == values && server.bucket.dirty() == 0 && server.bucket.in_flight() == 0
+    })
 }
 
 /// What happens in one step: most often nothing, or a report.

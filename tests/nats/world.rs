@@ -20,6 +20,18 @@ const LINE_MAX: usize = 64 * 1024;
 /// Bytes on a road, with the time at which each piece arrives.
 type Road = VecDeque<(Duration, Vec<u8>)>;
 
+/// How a server of a herd uses the bucket.
+pub fn settings(name: &str, herd: &[&str], rules: Rules) -> Settings {
+    Settings {
+        bucket: String::from("herd"),
+        replicas: 1,
+        bytes_max: 1 << 28,
+        me: name.to_string(),
+        herd: herd.iter().map(|name| name.to_string()).collect(),
+        rules,
+    }
+}
+
 /// One server.
 pub struct Server {
     /// Its name.
@@ -50,14 +62,7 @@ impl Server {
             name,
             herd,
             replica: Replica::new(name, herd, Duration::ZERO, LINE_MAX, store),
-            bucket: Bucket::new(Settings {
-                bucket: String::from("herd"),
-                replicas: 1,
-                bytes_max: 1 << 28,
-                me: name.to_string(),
-                herd: herd.iter().map(|name| name.to_string()).collect(),
-                rules,
-            }),
+            bucket: Bucket::new(settings(name, herd, rules)),
             said: Vec::new(),
             frames: Frames::default(),
             connection: None,
@@ -104,6 +109,10 @@ pub struct World {
     pub frozen: bool,
     /// The longest delay of a road.
     pub delay: u64,
+    /// The longest message that the engine takes.
+    pub payload_max: usize,
+    /// So many bytes may be put in a step.
+    pub room: usize,
 }
 
 impl World {
@@ -116,6 +125,8 @@ impl World {
             dice: Dice::new(seed),
             frozen: false,
             delay: 30,
+            payload_max: 1 << 20,
+            room: 1 << 20,
         }
     }
 
@@ -257,7 +268,8 @@ impl World {
                 }
                 Frame::Pong => {
                     of.up = true;
-                    of.bucket.connected(1 << 20, self.dice.next(), &mut turn);
+                    of.bucket
+                        .connected(self.payload_max, self.dice.next(), &mut turn);
                 }
                 Frame::Message(message) => of.bucket.message(&message, &mut turn),
                 _ => {}
@@ -269,7 +281,7 @@ impl World {
             out: &mut goes,
             events: &mut events,
         };
-        of.bucket.step(1 << 20, &mut turn);
+        of.bucket.step(self.room, &mut turn);
         of.bucket.check_invariants();
         if !goes.is_empty() {
             push(

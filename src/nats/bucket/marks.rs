@@ -127,9 +127,11 @@ impl Marks {
 
     /// Its put was taken; true if the register holds it as it stands now.
     pub fn taken(&mut self, position: u32, revision: u64) {
+        // What the watch has shown of a later value counts, not that ours was there before it.
+        let overtaken = self.revision(position) > revision;
         self.seen(position, revision, false);
         let again = *self.flag(position) & AGAIN != 0;
-        if !again {
+        if !again && !overtaken {
             self.clean(position);
         }
         self.land(position, When::Now);
@@ -278,6 +280,18 @@ mod tests {
         assert_eq!(marks.take(NOW), Some(3));
         marks.taken(3, 8);
         assert_eq!((marks.dirty(), marks.take(NOW)), (0, None));
+        marks.check_invariants();
+    }
+
+    #[test]
+    fn a_put_that_was_overtaken_before_its_answer_came_is_not_the_last_word() {
+        let mut marks = Marks::default();
+        marks.change(0, When::Now);
+        assert_eq!(marks.take(NOW), Some(0));
+        marks.seen(0, 9, false);
+        marks.mark(0, When::Now);
+        marks.taken(0, 8);
+        assert_eq!((marks.dirty(), marks.take(NOW)), (1, Some(0)));
         marks.check_invariants();
     }
 
