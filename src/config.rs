@@ -49,6 +49,8 @@ pub struct Config {
     pub one_shot: bool,
     /// Send the whole table when a link comes up.
     pub catch_up: bool,
+    /// A link to a neighbour ends once all is said on it.
+    pub short_links: bool,
     /// How far ahead of our clock an IAMAT may be; zero: as far as it likes.
     pub max_ahead: Duration,
     /// Clients the table takes.
@@ -85,6 +87,7 @@ impl Config {
             max_log: MAX_LOG,
             one_shot: false,
             catch_up: true,
+            short_links: false,
             max_ahead: Duration::ZERO,
             max_records: RECORDS_MAX,
             max_connections: CONNECTIONS_MAX,
@@ -124,6 +127,12 @@ impl Config {
             warnings.push(String::from(
                 "WHATSAT is answered from the embedded gazetteer (GeoNames, CC BY 4.0), not by Google: \
                  that takes a key",
+            ));
+        }
+        if let Some(upstream) = self.upstream.as_ref().filter(|it| it.endpoint.is_plain()) {
+            warnings.push(format!(
+                "Places is asked by plain HTTP, without a key: {}",
+                upstream.endpoint
             ));
         }
         let roster = &self.roster;

@@ -3,10 +3,14 @@
 //! Every server has these constants. The simulator makes them small at random, so that what happens
 //! at them happens in every storm.
 
-/// Lines of one client that one turn answers; the rest wait behind everybody else's.
-pub const CLIENT_LINES_A_TURN: usize = 20;
-/// Lines of one neighbour that one turn takes: a dump must not hold up clients.
-pub const PEER_LINES_A_TURN: usize = 256;
+/// Lines that one turn takes before it becomes sparing: some 2 ms.
+pub const LINES_A_TURN: usize = 4096;
+/// Lines of one connection that such a turn takes, a client's or a neighbour's; the rest wait behind
+/// everybody else's. Each turn ends with a write for each link, so fewer lines a turn are more writes: when
+/// clients had 20, a flood cost three times as many.
+pub const LINES_A_VISIT: usize = 1024;
+/// Lines of each connection that a turn takes all the same, once it is sparing.
+pub const LINES_AT_LEAST: usize = 20;
 /// Above this many unsent bytes nothing is read from a client. (asyncio: transports, high water.)
 pub const UNSENT_HIGH: usize = 64 * 1024;
 /// At this many, reading goes on. (asyncio: high / 4.)
@@ -27,10 +31,12 @@ pub const VISITS_A_TURN: usize = 64;
 /// How much is done at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Portions {
-    /// [`CLIENT_LINES_A_TURN`].
-    pub client_lines: usize,
-    /// [`PEER_LINES_A_TURN`].
-    pub peer_lines: usize,
+    /// [`LINES_A_TURN`].
+    pub lines_a_turn: usize,
+    /// [`LINES_A_VISIT`].
+    pub lines_a_visit: usize,
+    /// [`LINES_AT_LEAST`].
+    pub lines_at_least: usize,
     /// [`UNSENT_HIGH`].
     pub unsent_high: usize,
     /// [`UNSENT_LOW`].
@@ -51,8 +57,9 @@ pub struct Portions {
 impl Default for Portions {
     fn default() -> Portions {
         Portions {
-            client_lines: CLIENT_LINES_A_TURN,
-            peer_lines: PEER_LINES_A_TURN,
+            lines_a_turn: LINES_A_TURN,
+            lines_a_visit: LINES_A_VISIT,
+            lines_at_least: LINES_AT_LEAST,
             unsent_high: UNSENT_HIGH,
             unsent_low: UNSENT_LOW,
             link_unsent_max: LINK_UNSENT_MAX,

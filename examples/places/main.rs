@@ -8,8 +8,9 @@
 //! ```
 //!
 //! The authority that vouches for it is made anew at every start, for `localhost` and the addresses
-//! of loopback, and is worth nothing afterwards. The program ends when its standard input does, and
-//! says on standard output what happens, one line an event:
+//! of loopback, and is worth nothing afterwards. The program runs until it is stopped (with
+//! `--until-stdin-ends` also until its standard input ends, so that it does not outlive its parent),
+//! and says on standard output what happens, one line an event:
 //!
 //! | line | when |
 //! |---|---|
@@ -25,7 +26,7 @@ mod answers;
 mod certificates;
 mod http;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -109,6 +110,11 @@ fn options() -> Options {
         )
         .optflag("", "chunked", "send bodies in chunks")
         .optflag("", "hang", "take requests and never answer")
+        .optflag(
+            "",
+            "until-stdin-ends",
+            "stop when standard input ends, not only when told to",
+        )
         .optflag("h", "help", "print this");
     options
 }
@@ -124,7 +130,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Listens, and returns when standard input has ended.
+/// Listens, and with `--until-stdin-ends` returns when standard input has ended.
 fn start(arguments: &[String]) -> Result<(), String> {
     let options = options();
     let matches = options
@@ -152,10 +158,16 @@ fn start(arguments: &[String]) -> Result<(), String> {
     };
     let (listener, address) = listen().map_err(|error| format!("--address {address}: {error}"))?;
     say(format_args!("places listens on https://{address}"));
-    thread::spawn(move || accept(&listener, &config, &manners));
-    let mut bytes = [0; 256];
-    while matches!(io::stdin().read(&mut bytes), Ok(count) if count > 0) {}
-    Ok(())
+    let accepting = thread::spawn(move || accept(&listener, &config, &manners));
+    if matches.opt_present("until-stdin-ends") {
+        let copied = io::copy(&mut io::stdin(), &mut io::sink());
+        return copied
+            .map(drop)
+            .map_err(|error| format!("standard input: {error}"));
+    }
+    accepting
+        .join()
+        .map_err(|_| String::from("the thread that accepts has ended"))
 }
 
 fn manners(matches: &Matches) -> Result<Manners, String> {

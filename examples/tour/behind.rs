@@ -167,6 +167,7 @@ impl StandIn {
         let child = Command::new(&program)
             .arg("--ca-file")
             .arg(&ca_file)
+            .arg("--until-stdin-ends")
             .stdin(Stdio::piped())
             .stdout(file)
             .spawn()

@@ -51,7 +51,7 @@ pub fn all(matches: &Matches, roster: Roster, look: &Look) -> Result<Task, Strin
             pass_on.push(argument(option, value));
         }
     }
-    for flag in ["one-shot", "no-catch-up", "plain-peers"] {
+    for flag in ["one-shot", "no-catch-up", "short-links", "plain-peers"] {
         if matches.opt_present(flag) {
             pass_on.push(os(&format!("--{flag}")));
         }

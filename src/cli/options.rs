@@ -27,7 +27,7 @@ pub fn options() -> Options {
         .optopt("", "log", "the journal (default: NAME.log here; none: no journal)", "FILE")
         .optopt("", "max-log", &format!("a journal of this size becomes FILE.1, and a new one begins (default {MAX_LOG}; 0: never)"), "BYTES")
         .optopt("", "places", "who answers WHATSAT: the embedded gazetteer, or one of Google's APIs (default: legacy if there is a key, else offline)", "offline|legacy|new")
-        .optopt("", "places-url", "ask this base instead of Google; then no key is needed", "URL")
+        .optopt("", "places-url", "ask this base instead of Google; then no key is needed (http:// on loopback alone, where none is sent)", "URL")
         .optopt("", "ca-file", "one more root that may vouch for Places, in PEM", "FILE")
         .optopt("", "key-file", "Google's key, in a file that only its owner can read (default: the variable GOOGLE_PLACES_API_KEY)", "FILE")
         .optopt("", "field-mask", "fields that the new API is asked for; they set its price", "MASK")
@@ -41,6 +41,7 @@ pub fn options() -> Options {
         .optopt("", "snapshot", "keep the table in this file, and take it up at start ({name} stands for our name)", "FILE")
         .optopt("", "snapshot-every", &format!("a change is in the snapshot after so long (default {})", SNAPSHOT_EVERY.as_secs()), "SECONDS")
         .optflag("", "no-catch-up", "do not send the table when a link comes up, so that a partition leaves its mark")
+        .optflag("", "short-links", "end a link once all is said on it, so that no connection stands between idle servers (for all servers of a herd, or none)")
         .optopt("", "max-ahead", "reject an IAMAT dated more than SECONDS ahead of our clock (default 0: no limit)", "SECONDS")
         .optopt("", "max-records", &format!("clients the table takes (default {RECORDS_MAX})"), "N")
         .optopt("", "max-connections", &format!("connections held at once (default {CONNECTIONS_MAX})"), "N")
@@ -115,7 +116,11 @@ pub fn seconds(matches: &Matches, name: &str, default: Duration) -> Result<Durat
 }
 
 /// What no option says.
-const BEHAVIOUR: &str = "Signals:
+const BEHAVIOUR: &str = "In the COMMAND of --check:
+    {name} is each server's name; {places_http} is where a stand-in for Google is, in plain text;
+    {places_url} where it is by TLS, and {ca_file} the authority that vouches for it. The last three
+    are in HERD_PLACES_HTTP, HERD_PLACES_URL and HERD_CA_FILE, too.
+Signals:
     SIGTERM and SIGINT stop a server; the second one at once. SIGHUP reads its certificates again and
     opens its journal anew; it stops a server whose terminal is gone (not one that nohup started).
 Exit status:

@@ -37,7 +37,8 @@ pub enum Heard {
 
 /// One server's part in the herd.
 pub struct Replica {
-    name: Vec<u8>,
+    /// What its AT lines begin with: `AT`, its name, and a space behind each.
+    front: Vec<u8>,
     herd: Vec<Vec<u8>>,
     /// How far ahead of our clock a client's time may be; zero: as far as it likes.
     max_ahead: Duration,
@@ -57,7 +58,7 @@ impl Replica {
         store: Store,
     ) -> Replica {
         Replica {
-            name: name.into(),
+            front: format!("AT {name} ").into_bytes(),
             herd: herd.iter().map(|name| Vec::from(*name)).collect(),
             max_ahead,
             line_max,
@@ -78,31 +79,16 @@ impl Replica {
             return Taken::TooFarAhead;
         }
         let start = out.len();
-        out.extend_from_slice(b"AT ");
-        out.extend_from_slice(&self.name);
-        out.push(b' ');
-        let skew = out.len();
+        out.extend_from_slice(&self.front);
         super::time::write_skew(out, receipt, report.time);
-        let skew_end = out.len();
-        for field in [
-            report.id,
-            report.position.as_bytes(),
-            report.time.as_bytes(),
-        ] {
-            out.push(b' ');
-            out.extend_from_slice(field);
-        }
+        out.push(b' ');
+        report.write(out);
         if out.len() - start > self.line_max {
             out.truncate(start);
             return Taken::TooLong;
         }
         out.push(b'\n');
-        let at = At {
-            server: &self.name,
-            skew: &out[skew..skew_end],
-            report,
-        };
-        match self.store.offer(&at, &out[start..], Source::Client) {
+        match self.store.offer(&report, &out[start..], Source::Client) {
             Offer::Kept(position) => Taken::News(position),
             Offer::Known(_) => Taken::Known,
             Offer::Full => {
@@ -132,7 +118,7 @@ impl Replica {
     fn join(&mut self, at: &At<'_>) -> Heard {
         self.line.clear();
         at.write(&mut self.line);
-        match self.store.offer(at, &self.line, Source::Server) {
+        match self.store.offer(&at.report, &self.line, Source::Server) {
             Offer::Kept(position) => Heard::News(position),
             Offer::Known(_) => Heard::Known,
             Offer::Full => Heard::Full,

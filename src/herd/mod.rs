@@ -2,9 +2,11 @@
 //! no clock.
 
 mod backlog;
+mod course;
 mod flood;
 mod geo;
 mod keys;
+mod newest;
 mod roster;
 mod snapshot;
 mod store;
@@ -12,8 +14,10 @@ mod time;
 mod wire;
 
 pub use backlog::Backlog;
+pub use course::course_form;
 pub use flood::{Heard, Replica, Taken};
 pub use geo::Position;
+pub use newest::{COURSE_OWED_MAX, Newest};
 pub use roster::{Roster, RosterError, Server};
 pub use snapshot::{SnapshotReader, SnapshotWriter};
 pub use store::{Offer, RECORDS_MAX, STORE_BYTES_MAX, Source, Store, Ties};

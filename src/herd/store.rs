@@ -4,7 +4,10 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 
-use super::wire::At;
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
+
+use super::wire::{At, Report};
 
 /// Records a table takes unless told otherwise (`--max-records`).
 pub const RECORDS_MAX: usize = 1_000_000;
@@ -75,9 +78,10 @@ impl Record {
 /// can walk positions across turns while the table grows.
 pub struct Store {
     records: Vec<Record>,
-    /// From the hash of an id to the first record of its chain. Never iterated.
-    index: Vec<HashMap<u64, u32, BuildHasherDefault<AlreadyHashed>>>,
-    hasher: RandomState,
+    /// From half of an id's hash to the first record of its chain: half, since twice as much of the index is
+    /// then in the caches, where most of a lookup's time goes. Never iterated.
+    index: Vec<HashMap<u32, u32, BuildHasherDefault<AlreadyHashed>>>,
+    seed: SharedSeed,
     bytes: usize,
     kept: u64,
     records_max: usize,
@@ -91,7 +95,8 @@ impl Store {
         Store {
             records: Vec::new(),
             index: (0..SHARDS).map(|_| HashMap::default()).collect(),
-            hasher: RandomState::new(),
+            // Nobody can know it, so nobody can choose ids that share a hash.
+            seed: SharedSeed::from_u64(RandomState::new().hash_one(0)),
             bytes: 0,
             kept: 0,
             records_max: records_max.min(NONE as usize),
@@ -142,37 +147,41 @@ impl Store {
         self.find_hashed(id, self.hash(id))
     }
 
-    /// Joins a report into the table. `line` is `at` as [`At::write`] writes it.
-    pub fn offer(&mut self, at: &At<'_>, line: &[u8], source: Source) -> Offer {
-        let hash = self.hash(at.report.id);
-        let Some(position) = self.find_hashed(at.report.id, hash) else {
-            return self.insert(hash, at, line);
+    /// Joins a report into the table. `line` is its AT line as [`At::write`] writes it.
+    pub fn offer(&mut self, report: &Report<'_>, line: &[u8], source: Source) -> Offer {
+        let hash = self.hash(report.id);
+        let Some(position) = self.find_hashed(report.id, hash) else {
+            return self.insert(hash, report, line);
         };
-        match self.is_news(position, at, source) {
-            true => self.replace(position, at, line),
+        match self.is_news(position, report, line, source) {
+            true => self.replace(position, report, line),
             false => Offer::Known(position),
         }
     }
 
     fn hash(&self, id: &[u8]) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
+        let mut hasher = FoldHasher::with_seed(0, &self.seed);
         hasher.write(id);
         hasher.finish()
     }
 
-    fn is_news(&self, position: u32, at: &At<'_>, source: Source) -> bool {
+    fn is_news(&self, position: u32, report: &Report<'_>, line: &[u8], source: Source) -> bool {
         let known = self.records[position as usize].billionths;
-        match at.report.time.billionths().cmp(&known) {
+        match report.time.billionths().cmp(&known) {
             Ordering::Greater => true,
             Ordering::Less => false,
-            Ordering::Equal => self.wins_tie(position, at, source),
+            Ordering::Equal => self.wins_tie(position, line, source),
         }
     }
 
     #[cold]
-    fn wins_tie(&self, position: u32, at: &At<'_>, source: Source) -> bool {
-        let Some(stored) = self.at(position) else {
-            return true;
+    fn wins_tie(&self, position: u32, line: &[u8], source: Source) -> bool {
+        // Of what floods, half comes twice.
+        if self.line(position) == Some(line) {
+            return false;
+        }
+        let (Some(at), Some(stored)) = (At::stored(line), self.at(position)) else {
+            return false;
         };
         let duplicate = at.report.position == stored.report.position
             && at.report.time.as_bytes() == stored.report.time.as_bytes();
@@ -186,7 +195,7 @@ impl Store {
     }
 
     fn find_hashed(&self, id: &[u8], hash: u64) -> Option<u32> {
-        let mut position = *self.index[shard(hash)].get(&hash)?;
+        let mut position = *self.index[shard(hash)].get(&(hash as u32))?;
         while let Some(record) = self.records.get(position as usize) {
             if record.is_of(id) {
                 return Some(position);
@@ -196,27 +205,27 @@ impl Store {
         None
     }
 
-    fn insert(&mut self, hash: u64, at: &At<'_>, line: &[u8]) -> Offer {
+    fn insert(&mut self, hash: u64, report: &Report<'_>, line: &[u8]) -> Offer {
         let bytes_max = self.bytes_max - self.bytes_max / RESERVE;
         if self.records.len() >= self.records_max || self.bytes + line.len() > bytes_max {
             return Offer::Full;
         }
         let position = self.records.len() as u32;
         let next = self.index[shard(hash)]
-            .insert(hash, position)
+            .insert(hash as u32, position)
             .unwrap_or(NONE);
         self.bytes += line.len();
         self.kept += 1;
         self.records.push(Record {
             line: line.into(),
-            id: at.id_offset() as u32,
+            id: report.offset_in(line) as u32,
             next,
-            billionths: at.report.time.billionths(),
+            billionths: report.time.billionths(),
         });
         Offer::Kept(position)
     }
 
-    fn replace(&mut self, position: u32, at: &At<'_>, line: &[u8]) -> Offer {
+    fn replace(&mut self, position: u32, report: &Report<'_>, line: &[u8]) -> Offer {
         let record = &mut self.records[position as usize];
         let stored = &mut record.line;
         let bytes = self.bytes - stored.len() + line.len();
@@ -225,8 +234,8 @@ impl Store {
         }
         self.bytes = bytes;
         self.kept += 1;
-        record.id = at.id_offset() as u32;
-        record.billionths = at.report.time.billionths();
+        record.id = report.offset_in(line) as u32;
+        record.billionths = report.time.billionths();
         if stored.len() == line.len() {
             stored.copy_from_slice(line);
         } else {
@@ -236,27 +245,27 @@ impl Store {
     }
 }
 
+/// By bits that are no part of the key.
 fn shard(hash: u64) -> usize {
-    // The maps use the top and the lowest bits themselves.
     (hash >> 32) as usize % SHARDS
 }
 
-/// Passes a hash through: the key is one already.
+/// Passes half a hash on as a whole one: maps look at the top and at the lowest bits.
 #[derive(Default)]
 struct AlreadyHashed(u64);
 
 impl Hasher for AlreadyHashed {
     fn finish(&self) -> u64 {
-        self.0
+        self.0 << 32 | self.0
     }
     fn write(&mut self, bytes: &[u8]) {
-        // Keys are u64s, so this is not reached; folding keeps it right all the same.
+        // Keys are u32s, so this is not reached; folding keeps it right all the same.
         for &byte in bytes {
             self.0 = self.0.rotate_left(8) ^ u64::from(byte);
         }
     }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
+    fn write_u32(&mut self, hash: u32) {
+        self.0 = hash.into();
     }
 }
 
@@ -271,7 +280,7 @@ mod tests {
         };
         let mut canonical = Vec::new();
         at.write(&mut canonical);
-        store.offer(&at, &canonical, source)
+        store.offer(&at.report, &canonical, source)
     }
 
     fn store(records_max: usize, bytes_max: usize) -> Store {
@@ -415,7 +424,7 @@ mod tests {
         for (position, id) in ["a", "b", "c"].into_iter().enumerate() {
             let line = format!("AT B +1 {id} +1-1 5\n");
             let at = At::stored(line.as_bytes()).expect("an AT line");
-            let offered = store.insert(42, &at, line.as_bytes());
+            let offered = store.insert(42, &at.report, line.as_bytes());
             assert_eq!(offered, Offer::Kept(position as u32));
         }
         for (position, id) in ["a", "b", "c"].into_iter().enumerate() {

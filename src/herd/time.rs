@@ -4,15 +4,15 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::scan;
+use crate::scan::{self, TENS};
 
 /// A non-negative decimal number as it was written: `1621464827.959498503`. Any number of digits,
 /// compared by value and copied by the byte.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal<'a> {
     text: &'a [u8],
-    integer: &'a [u8],
-    fraction: &'a [u8],
+    /// Digits before the point.
+    whole: usize,
     /// Billionths, further digits cut off; the highest number for all that is beyond it. Most
     /// questions are answered by this alone.
     billionths: u64,
@@ -21,24 +21,21 @@ pub struct Decimal<'a> {
 impl<'a> Decimal<'a> {
     /// Digits, perhaps a point and digits: no sign, no exponent, no bare point.
     pub fn parse(text: &'a [u8]) -> Option<Decimal<'a>> {
-        let (integer, rest) = text.split_at(scan::digits(text));
-        let fraction = match rest {
-            [] => rest,
-            [b'.', digits @ ..] if !digits.is_empty() && scan::digits(digits) == digits.len() => {
-                digits
-            }
-            _ => return None,
-        };
-        if integer.is_empty() {
-            return None;
-        }
-        let (integer, fraction) = (trim_start(integer), trim_end(fraction));
-        Some(Decimal {
+        let (decimal, rest) = Decimal::in_front(text)?;
+        rest.is_empty().then_some(decimal)
+    }
+
+    /// The number that `text` begins with, and what follows it.
+    #[inline(always)]
+    pub(super) fn in_front(text: &'a [u8]) -> Option<(Decimal<'a>, &'a [u8])> {
+        let (whole, length, billionths) = time_of_a_phone(text).or_else(|| any(text))?;
+        let (text, rest) = text.split_at_checked(length)?;
+        let decimal = Decimal {
             text,
-            integer,
-            fraction,
-            billionths: scaled(integer, fraction, 9).unwrap_or(u64::MAX),
-        })
+            whole,
+            billionths,
+        };
+        Some((decimal, rest))
     }
 
     /// The text as it came.
@@ -53,37 +50,64 @@ impl<'a> Decimal<'a> {
 
     /// The value in units of 10^-`places`, further digits cut off; `None` beyond `u64`.
     pub fn scaled(&self, places: usize) -> Option<u64> {
-        scaled(self.integer, self.fraction, places)
+        scaled(self.text, self.whole, places)
+    }
+
+    /// The digits before the point and those behind it, without the zeros that change no value.
+    fn digits(&self) -> (&'a [u8], &'a [u8]) {
+        digits(self.text, self.whole)
     }
 }
 
-/// So many digits always fit.
-const U64_DIGITS: usize = 19;
+/// Decimals of a billionth.
+const PLACES: usize = 9;
 
-/// Powers of ten.
-const TENS: [u64; U64_DIGITS + 1] = {
-    let mut tens = [1; U64_DIGITS + 1];
-    let mut power = 1;
-    while power <= U64_DIGITS {
-        tens[power] = tens[power - 1] * 10;
-        power += 1;
+/// The fast path, for what nearly every phone sends: ten digits, a point, at most nine. Digits before the
+/// point, bytes in all, billionths.
+#[inline(always)]
+fn time_of_a_phone(text: &[u8]) -> Option<(usize, usize, u64)> {
+    let (whole, behind) = text.split_first_chunk()?;
+    let [b'.', fraction @ ..] = behind else {
+        return None;
+    };
+    let (mut places, mut parts) = scan::front_digits(fraction.first_chunk()?);
+    if places == 8
+        && let Some(digit) = digit(fraction, 8)
+    {
+        (places, parts) = (PLACES, parts * 10 + digit);
     }
-    tens
-};
-
-#[inline]
-fn scaled(integer: &[u8], fraction: &[u8], places: usize) -> Option<u64> {
-    let fraction = &fraction[..fraction.len().min(places)];
-    if integer.len() + places > U64_DIGITS {
-        return scaled_large(integer, fraction, places);
-    }
-    let integer = scan::number(integer) * TENS[places];
-    Some(integer + scan::number(fraction) * TENS[places - fraction.len()])
+    let is_usual = places > 0 && digit(fraction, places).is_none();
+    let billionths = scan::ten_digits(whole)? * NANOS + parts * TENS[PLACES - places];
+    is_usual.then_some((whole.len(), whole.len() + 1 + places, billionths))
 }
 
-/// The same for what may not fit.
-#[cold]
-fn scaled_large(integer: &[u8], fraction: &[u8], places: usize) -> Option<u64> {
+#[inline(always)]
+fn digit(text: &[u8], at: usize) -> Option<u64> {
+    let digit = text.get(at)?.wrapping_sub(b'0');
+    (digit < 10).then_some(digit.into())
+}
+
+/// The same for any number.
+fn any(text: &[u8]) -> Option<(usize, usize, u64)> {
+    let whole = scan::digits(text);
+    let length = match &text[whole..] {
+        [b'.', fraction @ ..] => match scan::digits(fraction) {
+            0 => return None,
+            places => whole + 1 + places,
+        },
+        _ => whole,
+    };
+    let billionths = scaled(&text[..length], whole, PLACES).unwrap_or(u64::MAX);
+    (whole > 0).then_some((whole, length, billionths))
+}
+
+fn digits(text: &[u8], whole: usize) -> (&[u8], &[u8]) {
+    let fraction = text.get(whole + 1..).unwrap_or_default();
+    (trim_start(&text[..whole]), trim_end(fraction))
+}
+
+fn scaled(text: &[u8], whole: usize, places: usize) -> Option<u64> {
+    let (integer, fraction) = digits(text, whole);
     let fraction = fraction.iter().copied().chain(std::iter::repeat(b'0'));
     let mut digits = integer.iter().copied().chain(fraction.take(places));
     digits.try_fold(0u64, |value, digit| {
@@ -93,11 +117,14 @@ fn scaled_large(integer: &[u8], fraction: &[u8], places: usize) -> Option<u64> {
 
 impl Ord for Decimal<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
+        let by_digits = || {
+            let ((integer, fraction), (others, parts)) = (self.digits(), other.digits());
+            (integer.len().cmp(&others.len()))
+                .then_with(|| integer.cmp(others))
+                .then_with(|| fraction.cmp(parts))
+        };
         // Where the billionths differ, they are in the numbers' order.
-        (self.billionths.cmp(&other.billionths))
-            .then_with(|| self.integer.len().cmp(&other.integer.len()))
-            .then_with(|| self.integer.cmp(other.integer))
-            .then_with(|| self.fraction.cmp(other.fraction))
+        (self.billionths.cmp(&other.billionths)).then_with(by_digits)
     }
 }
 
@@ -146,20 +173,33 @@ pub fn write_skew(out: &mut Vec<u8>, receipt: Duration, sent: Decimal<'_>) {
         b'+'
     };
     let nanos = receipt_nanos.abs_diff(sent_nanos);
-    out.push(sign);
-    write_integer(out, nanos / NANOS);
-    let first = b'0' + (nanos % NANOS / 100_000_000) as u8;
-    out.extend_from_slice(&[b'.', first]);
-    out.extend_from_slice(&scan::last_eight_digits(nanos));
+    let (seconds, parts) = (nanos / NANOS, nanos % NANOS);
+    let mut text = *b"+0.000000000";
+    let [front, one, _, first, last @ ..] = &mut text;
+    (*front, *first) = (sign, b'0' + (parts / 100_000_000) as u8);
+    *last = scan::last_eight_digits(parts);
+    match u8::try_from(seconds) {
+        Ok(seconds @ 0..=9) => {
+            *one = b'0' + seconds;
+            out.extend_from_slice(&text);
+        }
+        // The clocks differ by more than nearly all do.
+        _ => {
+            out.push(sign);
+            write_integer(out, seconds);
+            out.extend_from_slice(&text[2..]);
+        }
+    }
 }
 
 /// The same for a time beyond the year 2554: digit by digit, as at school.
 fn write_far_skew(out: &mut Vec<u8>, receipt: Duration, sent: Decimal<'_>) {
     out.push(b'-');
     let start = out.len();
-    out.extend_from_slice(sent.integer);
+    let (integer, fraction) = sent.digits();
+    out.extend_from_slice(integer);
     out.extend(
-        sent.fraction
+        fraction
             .iter()
             .copied()
             .chain(std::iter::repeat(b'0'))

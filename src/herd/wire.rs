@@ -35,6 +35,29 @@ pub struct Report<'a> {
     pub position: Position<'a>,
     /// POSIX seconds by the client's clock.
     pub time: Decimal<'a>,
+    /// The three as they came, if they came as [`Report::write`] writes them; else nothing.
+    written: &'a [u8],
+}
+
+impl Report<'_> {
+    /// Appends the three fields in their one form, a space between them.
+    #[inline]
+    pub fn write(&self, out: &mut Vec<u8>) {
+        if !self.written.is_empty() {
+            return out.extend_from_slice(self.written);
+        }
+        out.extend_from_slice(self.id);
+        out.push(b' ');
+        out.extend_from_slice(self.position.as_bytes());
+        out.push(b' ');
+        out.extend_from_slice(self.time.as_bytes());
+    }
+
+    /// Where the three fields begin in an AT line that [`At::write`] made.
+    pub fn offset_in(&self, line: &[u8]) -> usize {
+        let (position, time) = (self.position.as_bytes(), self.time.as_bytes());
+        line.len() - (self.id.len() + 1 + position.len() + 1 + time.len() + 1)
+    }
 }
 
 /// WHATSAT's arguments.
@@ -62,24 +85,22 @@ pub struct At<'a> {
 impl<'a> At<'a> {
     /// Reads back a line that [`At::write`] made, without checking it again.
     pub fn stored(line: &'a [u8]) -> Option<At<'a>> {
-        let mut fields = line
-            .strip_suffix(b"\n")?
-            .split(|&byte| byte == b' ')
-            .skip(1);
+        let (_, rest) = split_once(line.strip_suffix(b"\n")?)?;
+        let (server, rest) = split_once(rest)?;
+        let (skew, written) = split_once(rest)?;
+        let (id, rest) = split_once(written)?;
+        let (position, time) = split_once(rest)?;
+        let report = Report {
+            id,
+            position: Position::stored(position),
+            time: Decimal::parse(time)?,
+            written,
+        };
         Some(At {
-            server: fields.next()?,
-            skew: fields.next()?,
-            report: Report {
-                id: fields.next()?,
-                position: Position::stored(fields.next()?),
-                time: Decimal::parse(fields.next()?)?,
-            },
+            server,
+            skew,
+            report,
         })
-    }
-
-    /// Where the client's id stands in the line that [`At::write`] makes.
-    pub fn id_offset(&self) -> usize {
-        "AT ".len() + self.server.len() + 1 + self.skew.len() + 1
     }
 
     /// The total order of the herd's table: of two reports of one client the greater wins, on
@@ -105,15 +126,20 @@ impl<'a> At<'a> {
 
     /// Appends the line in its one form, LF included.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let Report { id, position, time } = self.report;
         out.extend_from_slice(b"AT ");
-        for field in [self.server, self.skew, id, position.as_bytes()] {
-            out.extend_from_slice(field);
-            out.push(b' ');
-        }
-        out.extend_from_slice(time.as_bytes());
+        out.extend_from_slice(self.server);
+        out.push(b' ');
+        out.extend_from_slice(self.skew);
+        out.push(b' ');
+        self.report.write(out);
         out.push(b'\n');
     }
+}
+
+/// What stands before the first space, and behind it.
+fn split_once(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = text.iter().position(|&byte| byte == b' ')?;
+    Some((&text[..space], &text[space + 1..]))
 }
 
 /// Exactly the six bytes that separate fields. (Python's split takes FS, GS and NBSP as well.)
@@ -122,74 +148,160 @@ pub fn is_white_space(byte: u8) -> bool {
     byte <= b' ' && BITS >> byte & 1 == 1
 }
 
-/// The most fields that a command has: AT and its five.
-const FIELDS_MAX: usize = 6;
+/// Reads a line field by field, each where it stands.
+struct Fields<'a> {
+    line: &'a [u8],
+    /// What was read ends here.
+    at: usize,
+    /// Single spaces have separated all fields so far, as in the one form of a line.
+    single: bool,
+}
 
-/// Splits a line at its white space. `None`: there are more fields than any command has.
-fn split<'a>(line: &'a [u8], fields: &mut [&'a [u8]; FIELDS_MAX]) -> Option<usize> {
-    let mut count = 0;
-    let mut at = 0;
-    while let Some(&byte) = line.get(at) {
-        if is_white_space(byte) {
-            at += 1;
-            continue;
+impl<'a> Fields<'a> {
+    fn of(line: &'a [u8]) -> Fields<'a> {
+        Fields {
+            line,
+            at: 0,
+            single: true,
         }
-        let start = at;
-        at = loop {
-            match scan::space_or_below(&line[at..]) {
-                None => break line.len(),
-                Some(found) if is_white_space(line[at + found]) => break at + found,
-                // Another control byte is one of the field's.
-                Some(found) => at += found + 1,
-            }
-        };
-        *fields.get_mut(count)? = &line[start..at];
-        count += 1;
     }
-    Some(count)
+
+    /// Passes over white space; false if there was none.
+    #[inline(always)]
+    fn gap(&mut self) -> bool {
+        match self.line.get(self.at..) {
+            Some([b' ', next, ..]) if !is_white_space(*next) => {
+                self.at += 1;
+                true
+            }
+            _ => self.any_gap(),
+        }
+    }
+
+    fn any_gap(&mut self) -> bool {
+        let start = self.at;
+        let rest = self.line[start..].iter();
+        self.at += rest.take_while(|&&byte| is_white_space(byte)).count();
+        let some = self.at > start;
+        self.single &= !some;
+        some
+    }
+
+    /// The field that begins here.
+    #[inline(always)]
+    fn field(&mut self) -> Option<&'a [u8]> {
+        let start = self.at;
+        loop {
+            match scan::space_or_below(&self.line[self.at..]) {
+                None => break self.at = self.line.len(),
+                Some(found) => self.at += found,
+            }
+            if is_white_space(self.line[self.at]) {
+                break;
+            }
+            // Another control byte is one of the field's.
+            self.at += 1;
+        }
+        (self.at > start).then(|| &self.line[start..self.at])
+    }
+
+    /// The first field: the command. What nearly all lines begin with is seen at one glance.
+    #[inline(always)]
+    fn verb(&mut self) -> Option<&'a [u8]> {
+        for verb in [&b"IAMAT"[..], b"AT"] {
+            if self.line.starts_with(verb) && self.line.get(verb.len()) == Some(&b' ') {
+                self.at = verb.len();
+                return Some(verb);
+            }
+        }
+        self.any_gap();
+        self.field()
+    }
+
+    /// The next field.
+    #[inline(always)]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.gap();
+        self.field()
+    }
+
+    /// Three fields: who was where, when. What follows the time, if anything, was not looked at.
+    #[inline(always)]
+    fn report(&mut self) -> Option<Report<'a>> {
+        let id = self.next().filter(|id| id.len() <= ID_MAX)?;
+        let start = self.at - id.len();
+        self.gap();
+        let (position, rest) = Position::in_front(&self.line[self.at..])?;
+        self.at = self.line.len() - rest.len();
+        if !self.gap() {
+            return None;
+        }
+        let (time, rest) = Decimal::in_front(&self.line[self.at..])?;
+        self.at = self.line.len() - rest.len();
+        let written = match self.single {
+            true => &self.line[start..self.at],
+            false => &[],
+        };
+        Some(Report {
+            id,
+            position,
+            time,
+            written,
+        })
+    }
+
+    /// Three fields: about whom, how far around, how many at most.
+    fn question(&mut self) -> Option<Question<'a>> {
+        let id = self.next().filter(|id| id.len() <= ID_MAX)?;
+        let radius = Decimal::parse(self.next()?)?;
+        let bound = self.next()?;
+        if radius > Decimal::parse(b"50")? || !bound.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let bound = Decimal::parse(bound)?.scaled(0)?;
+        Some(Question {
+            id,
+            radius_metres: u32::try_from(radius.scaled(3)?).ok()?,
+            bound: u8::try_from(bound).ok().filter(|_| bound <= BOUND_MAX)?,
+        })
+    }
+
+    /// All fields of a command. What follows them, if anything, was not looked at.
+    #[inline(always)]
+    fn command(&mut self) -> Option<Command<'a>> {
+        Some(match self.verb()? {
+            b"IAMAT" => Command::Iamat(self.report()?),
+            b"AT" => Command::At(At {
+                server: self.next()?,
+                skew: self.next().filter(|skew| is_skew(skew))?,
+                report: self.report()?,
+            }),
+            b"WHATSAT" => Command::Whatsat(self.question()?),
+            b"PEER" => Command::Peer(self.next()?),
+            _ => return None,
+        })
+    }
 }
 
 impl<'a> Command<'a> {
     /// Reads a line without its LF. `None`: the command is invalid.
     pub fn parse(line: &'a [u8]) -> Option<Command<'a>> {
-        let mut fields = [&b""[..]; FIELDS_MAX];
-        let count = split(line, &mut fields)?;
-        match fields[..count] {
-            [b"IAMAT", id, position, time] => Some(Command::Iamat(report(id, position, time)?)),
-            [b"WHATSAT", id, radius, bound] => Some(Command::Whatsat(question(id, radius, bound)?)),
-            [b"AT", server, skew, id, position, time] => Some(Command::At(At {
-                server,
-                skew: is_skew(skew).then_some(skew)?,
-                report: report(id, position, time)?,
-            })),
-            [b"PEER", name] => Some(Command::Peer(name)),
-            _ => None,
-        }
+        let mut fields = Fields::of(line);
+        let command = fields.command()?;
+        fields.any_gap();
+        (fields.at == line.len()).then_some(command)
     }
-}
 
-fn report<'a>(id: &'a [u8], position: &'a [u8], time: &'a [u8]) -> Option<Report<'a>> {
-    Some(Report {
-        id: (id.len() <= ID_MAX).then_some(id)?,
-        position: Position::parse(position)?,
-        time: Decimal::parse(time)?,
-    })
-}
-
-fn question<'a>(id: &'a [u8], radius: &[u8], bound: &[u8]) -> Option<Question<'a>> {
-    let radius = Decimal::parse(radius)?;
-    let limit = Decimal::parse(b"50")?;
-    if id.len() > ID_MAX || radius > limit || !bound.iter().all(u8::is_ascii_digit) {
-        return None;
+    /// Reads the line that `input` begins with, if it is valid and has single spaces and an LF, as nearly
+    /// all have: so it need not be searched for its end before. How long it is without its LF. `None`
+    /// says nothing: look for a line, and [`parse`](Command::parse) it.
+    #[inline]
+    pub fn in_front(input: &'a [u8]) -> Option<(Command<'a>, usize)> {
+        let mut fields = Fields::of(input);
+        let command = fields.command()?;
+        let is_line = fields.single && input.get(fields.at) == Some(&b'\n');
+        is_line.then_some((command, fields.at))
     }
-    let bound = Decimal::parse(bound)?
-        .scaled(0)
-        .filter(|&bound| bound <= BOUND_MAX)?;
-    Some(Question {
-        id,
-        radius_metres: u32::try_from(radius.scaled(3)?).ok()?,
-        bound: u8::try_from(bound).ok()?,
-    })
 }
 
 /// A sign, digits, perhaps a point and digits, perhaps an exponent: course servers print floats
@@ -198,16 +310,16 @@ fn is_skew(text: &[u8]) -> bool {
     let [b'+' | b'-', number @ ..] = text else {
         return false;
     };
-    let Some(e) = number.iter().position(|b| matches!(b, b'e' | b'E')) else {
-        return Decimal::parse(number).is_some();
+    let Some((_, rest)) = Decimal::in_front(number) else {
+        return false;
     };
-    let exponent = match &number[e + 1..] {
-        [b'+' | b'-', digits @ ..] => digits,
-        digits => digits,
+    let exponent = match rest {
+        [] => return true,
+        [b'e' | b'E', b'+' | b'-', exponent @ ..] => exponent,
+        [b'e' | b'E', exponent @ ..] => exponent,
+        _ => return false,
     };
-    Decimal::parse(&number[..e]).is_some()
-        && !exponent.is_empty()
-        && exponent.iter().all(u8::is_ascii_digit)
+    !exponent.is_empty() && exponent.iter().all(u8::is_ascii_digit)
 }
 
 #[cfg(test)]

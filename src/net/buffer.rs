@@ -25,7 +25,11 @@ impl Buffer {
     }
 
     /// Appends.
+    #[inline]
     pub fn extend(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
         // Reclaim the dead prefix once it is the larger half, so each byte moves at most once.
         if self.start > self.len() {
             self.bytes.drain(..self.start);

@@ -23,7 +23,7 @@ pub trait Network: World {
     /// A connected or connecting stream.
     type Stream;
     /// The client's side of a TLS connection.
-    type Tls: TlsEngine;
+    type Tls: TlsEngine + 'static;
 
     /// Starts to resolve a name; [`Event::Done`](crate::event_loop::Event::Done) with `job` tells
     /// that [`Network::resolved`] has the answer. May never complete: the resolver can hang.

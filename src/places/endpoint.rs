@@ -1,4 +1,4 @@
-//! Where Google is asked: an https address. Pure.
+//! Where Google is asked: an https address, or for a stand-in on this machine an http one. Pure.
 
 use std::fmt::{self, Display, Formatter};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -9,11 +9,17 @@ use super::api::Api;
 pub const URL_MAX: usize = 2048;
 /// The port of https, left out of the Host header.
 const HTTPS_PORT: u16 = 443;
+/// The port of http.
+const HTTP_PORT: u16 = 80;
+/// The one name that stands for this machine.
+const LOOPBACK_NAME: &str = "localhost";
 
 /// A host, a port, and what the path of every request begins with. `Display` shows it as an
 /// address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
+    /// HTTP without TLS.
+    plain: bool,
     /// In lower case, without brackets.
     host: String,
     ip: Option<IpAddr>,
@@ -30,6 +36,7 @@ impl Endpoint {
             Api::New => "places.googleapis.com",
         };
         Endpoint {
+            plain: false,
             host: host.to_string(),
             ip: None,
             port: HTTPS_PORT,
@@ -39,18 +46,14 @@ impl Endpoint {
 
     /// Reads `https://host[:port][/base/path]`, at most [`URL_MAX`] bytes. The host is a name, an
     /// IPv4 address or an IPv6 address in brackets; the API's own path comes after the base path.
+    /// With `http://` the host must be of loopback: an address of it, or `localhost`.
     /// The error says what was expected and nothing of what came, which may hold a secret.
     pub fn parse(url: &str) -> Result<Endpoint, &'static str> {
         if url.len() > URL_MAX {
             return Err("expected an address of at most 2048 bytes");
         }
-        let Some(rest) = (url.get(..8))
-            .filter(|scheme| scheme.eq_ignore_ascii_case("https://"))
-            .and_then(|_| url.get(8..))
-        else {
-            return Err(
-                "expected an address that begins with https://, as a key must not travel in clear",
-            );
+        let Some((plain, rest)) = split_scheme(url) else {
+            return Err("expected an address that begins with https:// (http:// on loopback)");
         };
         if rest.contains(['?', '#']) {
             return Err("expected an address without a query and a fragment");
@@ -59,7 +62,7 @@ impl Endpoint {
         if authority.contains('@') {
             return Err("expected an address without a user name and a password");
         }
-        let Some((host, port)) = split_port(authority) else {
+        let Some((host, port)) = split_port(authority, default_port(plain)) else {
             return Err("expected a port from 1 to 65535 after the colon");
         };
         let Some((host, ip)) = read_host(host) else {
@@ -67,15 +70,33 @@ impl Endpoint {
                 "expected a host name in ASCII, an IPv4 address, or an IPv6 address in brackets",
             );
         };
+        if plain && !is_of_loopback(&host, ip) {
+            return Err(
+                "expected https://, since plain http:// goes to loopback alone (127.0.0.0/8, [::1], \
+                 localhost)",
+            );
+        }
         if !is_path(path) {
             return Err("expected a path of printable characters, all others as %XX");
         }
         Ok(Endpoint {
+            plain,
             host,
             ip,
             port,
             base: path.trim_end_matches('/').to_string(),
         })
+    }
+
+    /// True for HTTP without TLS: then no key may be sent.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// True if this endpoint may be at such an address: plain HTTP is for loopback, whatever a
+    /// resolver makes of `localhost`.
+    pub fn may_be_at(&self, ip: IpAddr) -> bool {
+        !self.plain || ip.is_loopback()
     }
 
     /// The host's name or IP address, without brackets: what is resolved and what the certificate
@@ -105,26 +126,46 @@ impl Endpoint {
             Some(IpAddr::V6(ip)) => format!("[{ip}]"),
             _ => self.host.clone(),
         };
-        match self.port {
-            HTTPS_PORT => bracketed,
-            port => format!("{bracketed}:{port}"),
+        match self.port == default_port(self.plain) {
+            true => bracketed,
+            false => format!("{bracketed}:{}", self.port),
         }
     }
 }
 
 impl Display for Endpoint {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "https://{}{}", self.authority(), self.base)
+        let scheme = if self.plain { "http" } else { "https" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.base)
     }
 }
 
+/// Whether it is plain HTTP, and what follows the scheme. `None`: another scheme, or none.
+fn split_scheme(url: &str) -> Option<(bool, &str)> {
+    let (scheme, rest) = url.split_once("://")?;
+    if scheme.eq_ignore_ascii_case("http") {
+        return Some((true, rest));
+    }
+    scheme
+        .eq_ignore_ascii_case("https")
+        .then_some((false, rest))
+}
+
+fn default_port(plain: bool) -> u16 {
+    if plain { HTTP_PORT } else { HTTPS_PORT }
+}
+
+fn is_of_loopback(host: &str, ip: Option<IpAddr>) -> bool {
+    ip.map_or(host == LOOPBACK_NAME, |ip| ip.is_loopback())
+}
+
 /// The host, brackets and all, and the port. `None`: the port is none.
-fn split_port(authority: &str) -> Option<(&str, u16)> {
+fn split_port(authority: &str, default: u16) -> Option<(&str, u16)> {
     let after_brackets = authority.rfind(']').map_or(0, |bracket| bracket + 1);
     let is_open = authority.starts_with('[') && after_brackets == 0;
     let colon = authority[after_brackets..].rfind(':');
     let Some(colon) = colon.filter(|_| !is_open) else {
-        return Some((authority, HTTPS_PORT));
+        return Some((authority, default));
     };
     let (host, port) = authority.split_at(after_brackets + colon);
     let digits = &port[1..];
@@ -240,7 +281,15 @@ mod tests {
         for (url, expected) in [
             ("", "https://"),
             ("https:/", "https://"),
-            ("http://localhost", "https://"),
+            ("http://192.0.2.1", "loopback alone"),
+            ("http://localhost.example", "loopback alone"),
+            ("http://128.0.0.1:8080", "loopback alone"),
+            ("http://[::2]", "loopback alone"),
+            ("http://[::ffff:127.0.0.1]", "loopback alone"),
+            ("http://maps.googleapis.com", "loopback alone"),
+            ("http://127.1", "a host name"),
+            ("http://user:secret@localhost", "a user name"),
+            ("ftp://localhost", "https://"),
             ("httpsé//a", "https://"),
             ("localhost:8443", "https://"),
             ("https://a?b", "a query"),
@@ -283,6 +332,27 @@ mod tests {
             assert!(error.contains(expected), "{url}: {error}");
         }
         assert!(Endpoint::parse(&format!("https://a/{}", "x".repeat(URL_MAX))).is_err());
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback() {
+        for (url, host, port, authority) in [
+            ("http://127.0.0.1:8080", "127.0.0.1", 8080, "127.0.0.1:8080"),
+            ("HTTP://LocalHost/", "localhost", 80, "localhost"),
+            ("http://127.8.9.1:443", "127.8.9.1", 443, "127.8.9.1:443"),
+            ("http://[::1]:80", "::1", 80, "[::1]"),
+        ] {
+            let endpoint = Endpoint::parse(url).unwrap();
+            assert!(endpoint.is_plain(), "{url}");
+            assert_eq!((endpoint.host(), endpoint.port()), (host, port), "{url}");
+            assert_eq!(endpoint.to_string(), format!("http://{authority}"));
+            assert_eq!(Endpoint::parse(&endpoint.to_string()), Ok(endpoint.clone()));
+            for (ip, may) in [("127.3.2.1", true), ("::1", true), ("192.0.2.7", false)] {
+                assert_eq!(endpoint.may_be_at(ip.parse().unwrap()), may, "{ip}");
+            }
+        }
+        let secured = Endpoint::parse("https://localhost").unwrap();
+        assert!(!secured.is_plain() && secured.may_be_at("192.0.2.7".parse().unwrap()));
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub struct Request<'a> {
 impl Request<'_> {
     /// Appends the request's exact bytes.
     pub fn write(&self, out: &mut Vec<u8>) {
-        let key = self.key.map(Key::expose);
+        let key = self.key().map(Key::expose);
         let (target, host) = (self.target(key), self.endpoint.authority());
         let version = env!("CARGO_PKG_VERSION");
         let mut text = format!(
@@ -62,11 +62,16 @@ impl Request<'_> {
     /// The request in one line for the journal: its first line, with `***` for the key, and for
     /// [`Api::New`] its body, where the question is.
     pub fn shown(&self) -> String {
-        let target = self.target(self.key.map(|_| "***"));
+        let target = self.target(self.key().map(|_| "***"));
         match self.api {
             Api::Legacy => format!("{target} HTTP/1.1"),
             Api::New => format!("{target} HTTP/1.1 {}", self.body()),
         }
+    }
+
+    /// The key to send: a key must not travel in clear.
+    fn key(&self) -> Option<&Key> {
+        self.key.filter(|_| !self.endpoint.is_plain())
     }
 
     /// The method and the target.
@@ -233,6 +238,26 @@ mod tests {
             assert!(text.starts_with("GET /stub/maps/api/place/nearbysearch/json?"));
             assert!(text.contains("\r\nHost: [::1]:8443\r\n"));
         });
+    }
+
+    #[test]
+    fn no_key_travels_in_clear() {
+        for api in [Api::Legacy, Api::New] {
+            with_request(api, |request| {
+                let endpoint = Endpoint::parse("http://localhost:8080").unwrap();
+                let endpoint = &endpoint;
+                let plain = Request {
+                    endpoint,
+                    ..request
+                };
+                let text = written(&plain) + &plain.shown();
+                assert!(text.contains("\r\nHost: localhost:8080\r\n"));
+                assert!(
+                    !text.contains("SENTINEL") && !text.contains("***"),
+                    "{text}"
+                );
+            });
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub fn header(config: &Config) -> String {
         max_log,
         one_shot,
         catch_up,
+        short_links,
         max_ahead,
         max_records,
         max_connections,
@@ -64,6 +65,7 @@ pub fn header(config: &Config) -> String {
         "max_log": max_log,
         "one_shot": one_shot,
         "catch_up": catch_up,
+        "short_links": short_links,
         "max_ahead_ms": max_ahead.as_millis() as u64,
         "max_records": max_records,
         "max_connections": max_connections,
@@ -113,6 +115,7 @@ pub fn config(header: &str) -> Result<Config, String> {
         max_log: number("max_log")?,
         one_shot: flag("one_shot")?,
         catch_up: flag("catch_up")?,
+        short_links: flag("short_links")?,
         max_ahead: Duration::from_millis(number("max_ahead_ms")?),
         max_records: number("max_records")? as usize,
         max_connections: number("max_connections")? as usize,
@@ -167,6 +170,7 @@ mod tests {
         config_in.max_ahead = Duration::from_secs(5);
         config_in.snapshot_every = Some(Duration::from_secs(3));
         config_in.secured = true;
+        config_in.short_links = true;
         config_in.ties = Ties::FirstArrival;
         config_in.upstream = Some(Upstream {
             api: Api::New,

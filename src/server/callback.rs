@@ -58,8 +58,8 @@ pub enum Callback {
     Deadline(Token),
     /// Dial a neighbour again (by its place among this server's neighbours).
     Redial(usize),
-    /// A dial took too long.
-    ConnectDeadline(Token),
+    /// A dial took too long, or a link's end does; or a short link has been quiet for long enough.
+    LinkDeadline(Token),
     /// A link has room for more of what it owes.
     Dump(Token),
     /// Questions to Places wait for connections.
@@ -90,7 +90,7 @@ pub const CALLBACK_KINDS: [&str; 17] = [
     "AcceptRetry",
     "Deadline",
     "Redial",
-    "ConnectDeadline",
+    "LinkDeadline",
     "Dump",
     "StartLookups",
     "LookupDeadline",
@@ -113,7 +113,7 @@ impl Callback {
             Callback::AcceptRetry => "AcceptRetry",
             Callback::Deadline(_) => "Deadline",
             Callback::Redial(_) => "Redial",
-            Callback::ConnectDeadline(_) => "ConnectDeadline",
+            Callback::LinkDeadline(_) => "LinkDeadline",
             Callback::Dump(_) => "Dump",
             Callback::StartLookups => "StartLookups",
             Callback::LookupDeadline(_) => "LookupDeadline",
@@ -133,7 +133,7 @@ impl Callback {
             Callback::Ready(token, _) => Some(token).filter(|token| !token.is_listener()),
             Callback::Again(token)
             | Callback::Deadline(token)
-            | Callback::ConnectDeadline(token)
+            | Callback::LinkDeadline(token)
             | Callback::Dump(token)
             | Callback::UpstreamIdle(token) => Some(token),
             Callback::Accept
@@ -166,7 +166,7 @@ impl Callback {
             Callback::AcceptRetry => String::from("try again to accept: a descriptor may be free"),
             Callback::Deadline(token) => format!("a deadline of {}", name(token)),
             Callback::Redial(index) => format!("dial {} again", neighbour(index)),
-            Callback::ConnectDeadline(token) => format!("give up connecting {}", name(token)),
+            Callback::LinkDeadline(token) => format!("a deadline of {}", name(token)),
             Callback::Dump(token) => format!("send more of what is owed on {}", name(token)),
             Callback::StartLookups => String::from("give connections to questions that wait"),
             Callback::LookupDeadline(number) => format!("question {number} to Places is too slow"),
@@ -198,7 +198,7 @@ impl Hash for Callback {
             Callback::Ready(token, readiness) => (token, readiness).hash(state),
             Callback::Again(token)
             | Callback::Deadline(token)
-            | Callback::ConnectDeadline(token)
+            | Callback::LinkDeadline(token)
             | Callback::Dump(token)
             | Callback::UpstreamIdle(token) => token.hash(state),
             Callback::LookupDeadline(number) | Callback::NextAddress(number) => number.hash(state),

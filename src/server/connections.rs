@@ -15,8 +15,8 @@ pub enum Connection<N: Network> {
     Inbound(Inbound<N::Stream>),
     /// Dialled: our link to a neighbour. Boxed, since there are few and they are large.
     Link(Box<Link<N::Stream>>),
-    /// Dialled: a connection to Places. Boxed: a TLS session alone is a thousand bytes.
-    Upstream(Box<Upstream<N::Stream, N::Tls>>),
+    /// Dialled: a connection to Places. Boxed, since there are few and they are large.
+    Upstream(Box<Upstream<N::Stream>>),
 }
 
 impl<N: Network> Connection<N> {
@@ -124,7 +124,7 @@ impl<N: Network> Connections<N> {
     }
 
     /// The connection, if it is one to Places.
-    pub fn upstream(&mut self, token: Token) -> Option<&mut Upstream<N::Stream, N::Tls>> {
+    pub fn upstream(&mut self, token: Token) -> Option<&mut Upstream<N::Stream>> {
         match self.get_mut(token)? {
             Connection::Upstream(upstream) => Some(upstream),
             _ => None,

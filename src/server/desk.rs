@@ -59,6 +59,8 @@ pub struct Shared {
     pub news: News,
     /// What the turn may spend, and who waits to spend more.
     pub work: Work,
+    /// Lines taken in this turn.
+    pub lines: usize,
     /// What parts want of each other.
     pub intents: VecDeque<Intent>,
     /// Bytes of input and answers that are held for all accepted connections.
@@ -96,6 +98,7 @@ impl<H: Host> Desk<H> {
                 answers: Answers::default(),
                 news: News::default(),
                 work: Work::new(config.portions.work_a_turn),
+                lines: 0,
                 intents: VecDeque::new(),
                 held: 0,
                 stopping: false,
@@ -178,10 +181,23 @@ impl Shared {
         self.journal.notice(self.wall.0, About::Server, text);
     }
 
+    /// So many lines may a connection have in this turn, from now on.
+    #[inline]
+    pub fn lines_a_visit(&self) -> usize {
+        let portions = &self.config.portions;
+        match self.lines < portions.lines_a_turn {
+            true => portions.lines_a_visit,
+            false => portions.lines_at_least,
+        }
+    }
+
     /// Journals bytes that came in.
+    #[inline]
     pub fn came<H: Host>(&mut self, event_loop: &mut Loop<H>, about: About<'_>, bytes: &[u8]) {
-        let wall = self.journal_time(event_loop);
-        self.journal.input(wall, about, bytes);
+        if self.journal.is_enabled() {
+            let wall = self.wall_clock(event_loop);
+            self.journal.input(wall, about, bytes);
+        }
     }
 
     /// Journals bytes that go out.
@@ -192,10 +208,14 @@ impl Shared {
 
     /// Journals the last answer among the turn's, which begins at `start`: its line, and how many
     /// bytes of places follow.
+    #[inline]
     pub fn answer_goes<H: Host>(&mut self, event_loop: &mut Loop<H>, token: Token, start: usize) {
-        if !self.journal.is_enabled() {
-            return;
+        if self.journal.is_enabled() {
+            self.journal_answer(event_loop, token, start);
         }
+    }
+
+    fn journal_answer<H: Host>(&mut self, event_loop: &mut Loop<H>, token: Token, start: usize) {
         let wall = self.wall_clock(event_loop);
         let (about, answer) = (About::Client(token), &self.answers.out[start..]);
         let end = memchr::memchr(b'\n', answer).unwrap_or(answer.len());

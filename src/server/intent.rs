@@ -15,6 +15,8 @@ pub enum Intent {
     Answer(Waiter, Rc<[u8]>),
     /// A neighbour has greeted us on this connection: it is worth dialling now.
     Greeted(usize, Token),
+    /// A neighbour has greeted twice: it has started, and wants our whole table.
+    Asked(usize),
     /// A descriptor is free again: that of an accepted connection, from this address, or another.
     Freed(Option<SocketAddr>),
 }

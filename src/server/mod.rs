@@ -33,6 +33,7 @@ pub use clients::{
 pub use journal::{About, JOURNAL_BUFFER_MAX, Journal};
 pub use limits::Limit;
 pub(super) use limits::limit;
+pub use links::{COURSE_ANSWER_MAX, COURSE_END, SHORT_LINK_END, SHORT_LINK_QUIET};
 pub use node::{Node, SIGHUP, SIGINT, SIGTERM};
 pub use parts::STOP_DEADLINE;
 pub use questions::{

@@ -45,7 +45,7 @@ impl<H: Host> Parts<H> {
         Parts {
             door: Door::new(),
             clients: Clients::default(),
-            links: Links::new(shared.neighbours.len()),
+            links: Links::new(shared),
             questions: config.upstream.clone().map(Questions::new),
             snapshots: config.snapshot_every.map(Snapshots::new),
             goes_on: false,
@@ -84,7 +84,7 @@ impl<H: Host> Parts<H> {
             Callback::AcceptRetry => self.door.retry(floor.event_loop),
             Callback::Deadline(token) => self.clients.deadline(floor, token),
             Callback::Redial(index) => self.links.dial(floor, index),
-            Callback::ConnectDeadline(token) => self.links.deadline(floor, token),
+            Callback::LinkDeadline(token) => self.links.deadline(floor, token),
             Callback::Dump(token) => self.links.dump(floor, token),
             Callback::Snapshot => {
                 if let Some(snapshots) = &mut self.snapshots {
@@ -222,6 +222,7 @@ impl<H: Host> Parts<H> {
                     self.clients.answer(floor, &waiter, &json);
                 }
                 Intent::Greeted(index, token) => self.links.greeted(floor, index, token),
+                Intent::Asked(index) => self.links.asked(floor, index),
                 Intent::Freed(address) => self.door.freed(floor.event_loop, address),
             }
             self.flush_if_full(floor);
@@ -254,6 +255,7 @@ impl<H: Host> Parts<H> {
 
     /// Behind the flush: what else a turn brings with it.
     pub fn before_poll(&mut self, floor: &mut Floor<H>) {
+        floor.shared.lines = 0;
         let Shared { work, config, .. } = &mut *floor.shared;
         let portions = &config.portions;
         if work.is_touched(portions.work_a_turn) {

@@ -3,15 +3,15 @@
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::{Plan, TempDir, wait_for, wait_until};
+use super::{Plan, TempDir, example, wait_for, wait_until};
 
 /// How long it may take to start, on a busy machine.
 const LIFE: Duration = Duration::from_secs(10);
 
-/// A stand-in that runs. It ends with its value, or with the test program.
+/// A stand-in that runs. It ends with its value.
 pub struct Places {
     directory: TempDir,
     child: Child,
@@ -20,11 +20,16 @@ pub struct Places {
 }
 
 impl Places {
-    /// Starts one with these options.
+    /// Starts one with these options, that also ends with the test program.
     pub fn start(args: &[&str]) -> Places {
+        Places::alone(&[args, &["--until-stdin-ends"]].concat())
+    }
+
+    /// Starts one with these options.
+    pub fn alone(args: &[&str]) -> Places {
         let directory = TempDir::new();
         let out = directory.path().join("out");
-        let child = Command::new(program())
+        let child = Command::new(example("places"))
             .args(args)
             .args(["--ca-file", "ca.pem"])
             .current_dir(directory.path())
@@ -38,13 +43,23 @@ impl Places {
             address: ([127, 0, 0, 1], 0).into(),
         };
         places.address = wait_for(LIFE, "the stand-in listens", || {
-            let ended = places.child.try_wait().expect("a child can be asked");
+            let ended = places.ended();
             assert!(ended.is_none(), "the stand-in ended: {ended:?}");
             let events = places.events();
             let address = events.first()?.strip_prefix("places listens on https://")?;
             Some(address.parse().expect("an address"))
         });
         places
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        drop(self.child.stdin.take());
+    }
+
+    /// How it has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be asked")
     }
 
     /// Its address by name.
@@ -129,17 +144,4 @@ impl Drop for Places {
             eprintln!("--- the end of what Places said\n{}", tail.join("\n"));
         }
     }
-}
-
-/// `cargo test` builds the examples too, beside the directory of the tests.
-fn program() -> PathBuf {
-    let me = std::env::current_exe().expect("a test program has a path");
-    let profile = me.ancestors().nth(2).expect("it stands in target/*/deps");
-    let program = profile.join(format!("examples/places{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        program.is_file(),
-        "no {}: run `cargo build --example places`, in the profile of the tests",
-        program.display()
-    );
-    program
 }

@@ -3,7 +3,9 @@
 //! They run in two ways: `tests/fuzzing.rs` throws mutations of the seeds at them in every run of the
 //! tests, and `cargo fuzz` (see the manifest beside this file) searches for new ones.
 
-use herd::herd::{At, Command, Roster, SnapshotReader, SnapshotWriter};
+mod grammar;
+
+use herd::herd::{At, Command, Report, Roster, SnapshotReader, SnapshotWriter, course_form};
 use herd::nats::{self, Delivery, Frame, Frames, Headers, Info};
 use herd::places::Response;
 use herd::probe::Recording;
@@ -24,57 +26,86 @@ pub const TARGETS: [(&str, Target); 8] = [
     ("nats", nats),
 ];
 
-/// A line from a client: what is accepted prints back to the same command.
+/// A line from a client: it is read as its grammar says, and as well where its end was not looked for.
 pub fn line(data: &[u8]) {
-    let data = data.split(|&byte| byte == b'\n').next().unwrap_or(data);
-    let Some(command) = Command::parse(data) else {
+    let end = data.iter().position(|&byte| byte == b'\n');
+    let line = &data[..end.unwrap_or(data.len())];
+    let command = Command::parse(line);
+    if let Some(in_front) = Command::in_front(data) {
+        assert_eq!((command, end), (Some(in_front.0), Some(in_front.1)));
+    }
+    let fields = grammar::fields(line);
+    assert_eq!(command.is_some(), fields.is_some());
+    let (Some(command), Some(fields)) = (command, fields) else {
         return;
     };
-    let mut printed = Vec::new();
-    match &command {
-        Command::Iamat(report) => {
-            for field in [
-                &b"IAMAT "[..],
-                report.id,
-                b" ",
-                report.position.as_bytes(),
-                b" ",
-                report.time.as_bytes(),
-            ] {
-                printed.extend_from_slice(field);
-            }
-        }
+    let read = match &command {
+        Command::Iamat(report) => [&[&b"IAMAT"[..]], &as_it_came(report)[..]].concat(),
+        Command::At(at) => [
+            &[&b"AT"[..], at.server, at.skew],
+            &as_it_came(&at.report)[..],
+        ]
+        .concat(),
         Command::Whatsat(question) => {
-            assert!(question.radius_metres <= 50_000 && question.bound <= 20);
-            let (km, metres) = (question.radius_metres / 1000, question.radius_metres % 1000);
-            printed.extend_from_slice(b"WHATSAT ");
-            printed.extend_from_slice(question.id);
-            let rest = format!(" {km}.{metres:03} {}", question.bound);
-            printed.extend_from_slice(rest.as_bytes());
+            let metres = grammar::scaled(fields[2], 3);
+            assert_eq!(Some(question.radius_metres.into()), metres);
+            assert_eq!(Some(question.bound.into()), grammar::scaled(fields[3], 0));
+            vec![b"WHATSAT", question.id, fields[2], fields[3]]
         }
-        Command::At(at) => {
-            at.write(&mut printed);
-            printed.pop();
-        }
-        Command::Peer(name) => {
-            printed.extend_from_slice(b"PEER ");
-            printed.extend_from_slice(name);
-        }
+        Command::Peer(name) => vec![b"PEER", *name],
+    };
+    assert_eq!(read, fields);
+    // Written in its one form, it is the same line to a reader that does not look for its end.
+    let written = [&fields.join(&b' ')[..], b"\n"].concat();
+    let (again, length) = Command::in_front(&written).expect("the one form");
+    assert_eq!(length + 1, written.len());
+    assert_eq!(grammar::fields(&written[..length]), Some(fields));
+    if let (Command::Iamat(report), Command::Iamat(again)) = (command, again) {
+        assert_eq!(report_written(&report), report_written(&again));
     }
-    assert_eq!(Command::parse(&printed), Some(command));
 }
 
-/// An AT line: printed, stored and read back, it is the same report.
+/// The three fields, checked against the grammar's idea of the time.
+fn as_it_came<'a>(report: &Report<'a>) -> [&'a [u8]; 3] {
+    let time = report.time.as_bytes();
+    let billionths = grammar::scaled(time, 9).unwrap_or(u64::MAX);
+    assert_eq!(report.time.billionths(), billionths);
+    [report.id, report.position.as_bytes(), time]
+}
+
+fn report_written(report: &Report<'_>) -> Vec<u8> {
+    let mut written = Vec::new();
+    report.write(&mut written);
+    assert_eq!(written, as_it_came(report).join(&b' '));
+    written
+}
+
+/// An AT line: printed, stored and read back, it is the same report; and so to whom reads it as a line of a
+/// course server, which may be one when ours is none.
 pub fn at(data: &[u8]) {
     let line = [b"AT ", data].concat();
-    let Some(Command::At(at)) = Command::parse(&line) else {
-        return;
+    let form = course_form(&line);
+    let lenient = match form.as_deref().map(Command::parse) {
+        Some(Some(Command::At(at))) => Some(printed_and_read(&at)),
+        _ => None,
     };
+    if let Some(Command::At(at)) = Command::parse(&line) {
+        assert_eq!(Some(printed_and_read(&at)), lenient);
+    }
+}
+
+fn printed_and_read(at: &At<'_>) -> Vec<u8> {
     let mut printed = Vec::new();
     at.write(&mut printed);
     let stored = At::stored(&printed).expect("what we print we can read");
-    assert_eq!(stored, at);
-    assert_eq!(stored.precedence(&at), std::cmp::Ordering::Equal);
+    assert_eq!((stored.server, stored.skew), (at.server, at.skew));
+    assert_eq!(as_it_came(&stored.report), as_it_came(&at.report));
+    assert_eq!(
+        printed[stored.report.offset_in(&printed)..][..at.report.id.len()],
+        *at.report.id
+    );
+    assert_eq!(stored.precedence(at), std::cmp::Ordering::Equal);
+    printed
 }
 
 /// A response of Places: its pieces do not matter, nor what stands in it.

@@ -83,6 +83,43 @@ impl Server {
         lines
     }
 
+    /// Takes what has come from the engine.
+    fn hear(
+        &mut self,
+        now: Duration,
+        payload_max: usize,
+        chance: u64,
+        goes: &mut Vec<u8>,
+        events: &mut Vec<Event>,
+    ) {
+        while let Some(frame) = self.frames.next().expect("the model writes frames") {
+            let mut turn = Turn {
+                now,
+                replica: &mut self.replica,
+                out: goes,
+                events,
+            };
+            match frame {
+                Frame::Info(_) => {
+                    let connect = Connect {
+                        name: self.name,
+                        version: "1",
+                        tls: false,
+                        user: None,
+                    };
+                    connect.write(turn.out);
+                    command::ping(turn.out);
+                }
+                Frame::Pong => {
+                    self.up = true;
+                    self.bucket.connected(payload_max, chance, &mut turn);
+                }
+                Frame::Message(message) => self.bucket.message(&message, &mut turn),
+                _ => {}
+            }
+        }
+    }
+
     fn hang_up(&mut self, redial: Duration) {
         self.connection = None;
         self.redial = redial;
@@ -248,33 +285,8 @@ impl World {
         while let Some(bytes) = arrived(&mut of.back, now) {
             of.frames.push(&bytes);
         }
-        while let Some(frame) = of.frames.next().expect("the model writes frames") {
-            let mut turn = Turn {
-                now,
-                replica: &mut of.replica,
-                out: &mut goes,
-                events: &mut events,
-            };
-            match frame {
-                Frame::Info(_) => {
-                    let connect = Connect {
-                        name: of.name,
-                        version: "1",
-                        tls: false,
-                        user: None,
-                    };
-                    connect.write(turn.out);
-                    command::ping(turn.out);
-                }
-                Frame::Pong => {
-                    of.up = true;
-                    of.bucket
-                        .connected(self.payload_max, self.dice.next(), &mut turn);
-                }
-                Frame::Message(message) => of.bucket.message(&message, &mut turn),
-                _ => {}
-            }
-        }
+        let (payload_max, chance) = (self.payload_max, self.dice.next());
+        of.hear(now, payload_max, chance, &mut goes, &mut events);
         let mut turn = Turn {
             now,
             replica: &mut of.replica,

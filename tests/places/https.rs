@@ -4,7 +4,9 @@
 mod connections;
 mod failures;
 mod lives;
+mod plain;
 mod secrets;
+mod stand_in;
 
 use std::collections::BTreeSet;
 use std::thread;

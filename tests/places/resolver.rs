@@ -1,8 +1,9 @@
-//! A resolver that hangs: getaddrinfo blocks a thread of the executor, and nobody else. The server
-//! runs in this process, on real sockets, with a resolver that never answers.
+//! A resolver that hangs: getaddrinfo blocks a thread of the executor, and nobody else. And one that lies
+//! about `localhost`. The server runs in this process, on real sockets, with a resolver of ours.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU16, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -14,16 +15,21 @@ use herd::places::{Api, Endpoint, FieldMask};
 use herd::server::{Callback, Node, RESOLVE_DEADLINE, SIGTERM};
 use herd::worlds::os::OsWorld;
 
+/// Where the resolver that lies sends us.
+static PORT: AtomicU16 = AtomicU16::new(0);
 const IAMAT: &str = "IAMAT kiwi +34.068930-118.445127 5\n";
 
-/// A server whose names are never resolved, on a thread of its own; stopped on drop.
+/// A server that asks at `url`, with a resolver of its own, on a thread of its own; stopped on drop.
 struct Server {
     address: SocketAddr,
     stop: Box<dyn Fn()>,
 }
 
 impl Server {
-    fn start() -> Server {
+    fn start(
+        url: &'static str,
+        resolver: fn(&str, u16) -> std::io::Result<Vec<SocketAddr>>,
+    ) -> Server {
         let free = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("its address");
         drop(free);
@@ -33,17 +39,13 @@ impl Server {
             let mut config = Config::new(Roster::parse(&roster).expect("a herd"), 0);
             config.upstream = Some(Upstream {
                 api: Api::Legacy,
-                endpoint: Endpoint::parse("https://places.test").expect("a URL"),
+                endpoint: Endpoint::parse(url).expect("a URL"),
                 key: None,
                 field_mask: FieldMask::default(),
             });
             let mut world = OsWorld::new().expect("a poller");
             world.use_tls(Trust::Places, TlsClientConfig::new(None).expect("roots"));
-            world.use_resolver(|_, _| {
-                loop {
-                    std::thread::park();
-                }
-            });
+            world.use_resolver(resolver);
             let mut event_loop = EventLoop::new(world);
             let mut node = Node::new(config);
             node.start(&mut event_loop).expect("listens");
@@ -99,7 +101,11 @@ fn p99(client: &mut BufReader<TcpStream>, mut more: impl FnMut(usize) -> bool) -
 
 #[test]
 fn iamat_is_answered_while_a_resolver_hangs() {
-    let server = Server::start();
+    let server = Server::start("https://places.test", |_, _| {
+        loop {
+            std::thread::park();
+        }
+    });
     let mut client = server.client();
     let idle = p99(&mut client, |count| count < 2000);
     let mut waiting: Vec<_> = (0..10).map(|_| server.client()).collect();
@@ -126,4 +132,23 @@ fn iamat_is_answered_while_a_resolver_hangs() {
         spent >= RESOLVE_DEADLINE / 2 && spent < RESOLVE_DEADLINE * 2,
         "{spent:?}"
     );
+}
+
+/// Plain HTTP goes to addresses of loopback alone, whatever a resolver makes of the name. The one that it
+/// gives here is none by its form, and would be answered.
+#[test]
+fn plain_http_does_not_follow_localhost_elsewhere() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.set_nonblocking(true).expect("a listener");
+    PORT.store(listener.local_addr().expect("bound").port(), Relaxed);
+    let server = Server::start("http://localhost:1", |_, _| {
+        let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+        Ok(vec![SocketAddr::from((mapped, PORT.load(Relaxed)))])
+    });
+    let mut client = server.client();
+    assert!(ask(&mut client, IAMAT).starts_with("AT Solo "));
+    assert!(ask(&mut client, "WHATSAT kiwi 1 1\n").starts_with("AT Solo "));
+    assert!(ask(&mut client, "").contains("UNKNOWN_ERROR"));
+    let dialled = listener.accept().expect_err("nobody dials");
+    assert_eq!(dialled.kind(), ErrorKind::WouldBlock);
 }

@@ -47,6 +47,7 @@ fn help_and_version_go_to_standard_output() {
         "--field-mask",
         "--one-shot",
         "--no-catch-up",
+        "--short-links",
         "--no-restart",
         "--max-ahead",
         "--max-records",

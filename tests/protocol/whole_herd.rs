@@ -1,11 +1,12 @@
 //! `herd --all`: five processes that start, stop and are started again together.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::common::{Client, PATIENCE, TempDir, fifo, run_herd, wait_for, wait_until};
+use crate::common::sockets::holders;
+use crate::common::{Client, PATIENCE, TempDir, fifo, iamat, run_herd, wait_for, wait_until};
 use rustix::process::{Pid, Signal};
 
 /// Within what time a server that is asked to stop has stopped.
@@ -146,6 +147,40 @@ fn a_server_that_ends_is_started_again_and_later_each_time() {
         });
         assert_eq!(Client::connect(bona).ask("hello\n"), "? hello\n");
     }
+}
+
+/// As `lsof -ti:PORT | xargs kill -9` does it.
+#[test]
+fn with_short_links_killing_by_port_ends_one_of_them() {
+    let (whole, addresses) = all_of_them(&["--short-links"]);
+    let [bailey, bona, ..] = &addresses[..] else {
+        panic!("five addresses");
+    };
+    let bona: SocketAddr = bona.parse().expect("an address");
+    let bailey = bailey.parse().expect("an address");
+    let at = Client::connect(bailey).ask(iamat("kiwi"));
+    let knows = || {
+        let mut client = Client::connect(bona);
+        let answer = client.send("WHATSAT kiwi 1 0\n").whatsat_or_refusal();
+        answer.is_some_and(|answer| answer.at == at)
+    };
+    wait_until(PATIENCE, "Bona knows", knows);
+    let process = process_of(whole.pid, "Bona");
+    let its = [process.as_raw_nonzero().get()];
+    wait_until(PATIENCE, "Bona alone has sockets on its port", || {
+        holders(bona.port()).into_iter().eq(its)
+    });
+    rustix::process::kill_process(process, Signal::KILL).expect("ours");
+    wait_until(PATIENCE, "it is said to listen again", || {
+        whole.said().contains("Bona listens on ")
+    });
+    wait_until(PATIENCE, "Bona is told again", knows);
+    assert_eq!(
+        whole.said().matches(" has ended").count(),
+        1,
+        "{}",
+        whole.said()
+    );
 }
 
 #[test]

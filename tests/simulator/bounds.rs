@@ -5,7 +5,7 @@ use std::time::Duration;
 use herd::config::Config;
 use herd::event_loop::{EventLoop, Token};
 use herd::net::{ACCEPT_BUDGET, CONNECT_DEADLINE};
-use herd::portions::{LINK_UNSENT_LOW, PEER_LINES_A_TURN};
+use herd::portions::LINK_UNSENT_LOW;
 use herd::server::{
     Callback, Node, ROWS_MAX, SIGTERM, SNAPSHOT_PIECE, STOP_DEADLINE, STORE_ROWS_MAX,
     TURN_OUTPUT_MAX,
@@ -151,9 +151,10 @@ fn a_turn_takes_sixteen_new_clients() {
 
 #[test]
 fn a_turn_takes_so_many_lines_of_a_neighbour() {
-    let mut stage = Stage::new(|_| {});
+    const VISIT: usize = 256;
+    let mut stage = Stage::new(|config| config.portions.lines_a_visit = VISIT);
     let bob = stage.connect();
-    let lines = 2 * PEER_LINES_A_TURN + 9;
+    let lines = 2 * VISIT + 9;
     stage.say(bob, "PEER Bob\n");
     stage.turns(5);
     let news = |number: usize| format!("AT Bob +0.1 c{number} +1+1 5\n");
@@ -167,9 +168,36 @@ fn a_turn_takes_so_many_lines_of_a_neighbour() {
         before = now;
     }
     assert_eq!(before, lines as u64);
-    assert_eq!(most, PEER_LINES_A_TURN as u64);
+    assert_eq!(most, VISIT as u64);
     let rows = stage.view()["store"]["rows"].as_array().map(Vec::len);
     assert_eq!(rows, Some(STORE_ROWS_MAX));
+}
+
+/// A turn takes much of each connection; once it has taken much in all, only a little of those that are left.
+#[test]
+fn a_turn_takes_so_many_lines_and_then_few_of_each() {
+    const CLIENTS: usize = 6;
+    const EACH: usize = 100;
+    let mut stage = Stage::new(|config| {
+        let portions = &mut config.portions;
+        portions.lines_a_turn = 40;
+        portions.lines_a_visit = 10;
+        portions.lines_at_least = 2;
+    });
+    for client in 0..CLIENTS {
+        let end = stage.connect();
+        let line = |number: usize| format!("IAMAT c{client}-{number} +1+1 5\n");
+        stage.say(end, &(0..EACH).map(line).collect::<String>());
+    }
+    let (mut before, mut most) = (0, 0);
+    for _ in 0..CLIENTS * EACH {
+        stage.turn(SECOND / 100);
+        let now = stage.view()["store"]["records"].as_u64().expect("a number");
+        most = most.max(now - before);
+        before = now;
+    }
+    assert_eq!(before, (CLIENTS * EACH) as u64);
+    assert_eq!(most, 4 * 10 + 2 * 2);
 }
 
 #[test]

@@ -34,12 +34,14 @@ const CALM: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy)]
 struct Rules {
     catch_up: bool,
+    short_links: bool,
     ties: Ties,
     journal: bool,
 }
 
 const RULES: Rules = Rules {
     catch_up: true,
+    short_links: false,
     ties: Ties::TotalOrder,
     journal: false,
 };
@@ -109,6 +111,7 @@ impl Run {
         }
         let mut config = Config::new(Roster::standard(), server);
         config.catch_up = self.rules.catch_up;
+        config.short_links = self.rules.short_links;
         config.ties = self.rules.ties;
         config.journal = self.rules.journal;
         config.portions = self.portions;
@@ -231,6 +234,8 @@ enum Outcome {
     Agreed,
     Diverged,
     Lost,
+    /// There is nothing to say, and a link stands that shall end then.
+    Standing,
     /// A promise was broken while the storm lasted.
     Late(String),
 }
@@ -246,6 +251,7 @@ fn run(seed: u64, rules: Rules) -> (Outcome, u64) {
     let outcome = match run.calm() {
         _ if late.is_some() => Outcome::Late(late.unwrap_or_default()),
         false => Outcome::Diverged,
+        true if rules.short_links && !run.rests() => Outcome::Standing,
         true if run.crashes == 0 && rules.catch_up && !run.newest_kept() => Outcome::Lost,
         true => Outcome::Agreed,
     };
@@ -275,6 +281,12 @@ fn run_partitions(seed: u64, rules: Rules) -> Outcome {
 fn failures(seeds: u64, rules: Rules) -> Vec<(u64, Outcome)> {
     failures_of(seeds, &|seed| run(seed, rules).0)
 }
+
+/// The same with links that end once all is said.
+const SHORT: Rules = Rules {
+    short_links: true,
+    ..RULES
+};
 
 /// Seeds of a range whose run did not end in agreement; the range is shared among the cores.
 fn failures_of(seeds: u64, run: &(dyn Fn(u64) -> Outcome + Sync)) -> Vec<(u64, Outcome)> {
@@ -319,6 +331,22 @@ fn all_tables_agree_at_once_after_every_partition() {
     let failed = failures_of(seeds, &|seed| run_partitions(seed, RULES));
     assert!(failed.is_empty(), "of {seeds} schedules: {failed:?}");
     println!("{seeds} schedules of partitions: all agree a second after");
+}
+
+#[test]
+fn with_short_links_all_tables_agree_after_every_storm() {
+    let seeds = seeds(500) / 2;
+    let failed = failures(seeds, SHORT);
+    assert!(failed.is_empty(), "of {seeds} schedules: {failed:?}");
+    println!("{seeds} schedules with short links: all agree");
+}
+
+#[test]
+fn with_short_links_all_tables_agree_at_once_after_every_partition() {
+    let seeds = seeds(500) / 5;
+    let failed = failures_of(seeds, &|seed| run_partitions(seed, SHORT));
+    assert!(failed.is_empty(), "of {seeds} schedules: {failed:?}");
+    println!("{seeds} schedules of partitions with short links: all agree a second after");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use herd::config::Config;
-use herd::portions::{CLIENT_LINES_A_TURN, UNSENT_HIGH};
+use herd::portions::UNSENT_HIGH;
 use herd::server::{
     CLIENT_LINE_DEADLINE, CLIENT_UNSENT_DEADLINE, LINGER_DEADLINE, LINGER_MAX, Node,
 };
@@ -318,43 +318,6 @@ fn after_our_end_a_talker_has_four_seconds() {
         assert!(talked < LINGER_MAX * 2, "it is never closed");
     }
     assert!(talked >= LINGER_MAX - LINGER_DEADLINE, "{talked:?}");
-}
-
-/// Twenty lines a turn: with a hundred sent at once by two clients, neither waits for all of the
-/// other's.
-#[test]
-fn a_turn_answers_twenty_lines_of_a_client() {
-    let mut stage = Stage::new(|_| {});
-    let other = stage.sim.client(0);
-    stage.wait(Duration::from_millis(1));
-    stage.sim.net_mut().trace.keep_text();
-    let lines = "x\n".repeat(5 * CLIENT_LINES_A_TURN);
-    for client in [stage.client, other] {
-        let mut rest = lines.as_bytes();
-        while !rest.is_empty() {
-            let count = stage.sim.net_mut().write(client, rest).expect("room");
-            rest = &rest[count..];
-        }
-    }
-    stage.wait(SECOND);
-    let net = stage.sim.net();
-    let answers = |line: &&String| line.starts_with("write [") && line.contains(", 1]");
-    let turns: Vec<usize> = net
-        .trace
-        .lines()
-        .iter()
-        .filter(answers)
-        .map(|line| line.matches('x').count())
-        .collect();
-    assert_eq!(
-        turns.iter().sum::<usize>(),
-        10 * CLIENT_LINES_A_TURN,
-        "{turns:?}"
-    );
-    assert!(
-        turns.iter().all(|&lines| lines <= CLIENT_LINES_A_TURN),
-        "{turns:?}"
-    );
 }
 
 /// No place for one is no place for any, and nobody is counted.

@@ -27,7 +27,7 @@ fn heard<'a>(lines: impl IntoIterator<Item = &'a String>) -> Vec<u8> {
     let mut store = Store::new(10, 10_000, Ties::TotalOrder);
     for line in lines {
         let canonical = format!("{line}\n");
-        store.offer(&at(line), canonical.as_bytes(), Source::Server);
+        store.offer(&at(line).report, canonical.as_bytes(), Source::Server);
     }
     store.line(0).map(<[u8]>::to_vec).unwrap_or_default()
 }

@@ -31,7 +31,7 @@ impl Places {
         let mut child = Command::new(lab.example("places")?)
             .arg("--ca-file")
             .arg(&ca_file)
-            .args(["--delay", &delay_ms.to_string()])
+            .args(["--delay", &delay_ms.to_string(), "--until-stdin-ends"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
+use herd::herd::Command;
 use tokio::net::TcpStream;
 use tokio_util::codec::Framed;
 
@@ -58,6 +59,7 @@ async fn converse(server: &Server, lines: &mut Framed<TcpStream, LineCodec>) -> 
 async fn answer(server: &Server, peer: &mut Option<usize>, line: &[u8]) -> Vec<u8> {
     let mut output = Output::default();
     let receipt = unix_time();
+    let line = (line, Command::parse(line));
     let todo = server.take(&mut server.replica(), receipt, peer, line, &mut output);
     server.flood(&output.news, *peer);
     server.perform(todo, &mut output.answers).await;

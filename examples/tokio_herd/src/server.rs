@@ -78,12 +78,11 @@ impl Server {
         replica: &mut Replica,
         receipt: Duration,
         peer: &mut Option<usize>,
-        line: &[u8],
+        (line, command): (&[u8], Option<Command<'_>>),
         output: &mut Output,
     ) -> Todo {
         let who = peer.map_or("client", |index| &self.links[index].name);
         self.journal.note(who, '<', line);
-        let command = Command::parse(line);
         if peer.is_some() {
             // A neighbour is never answered.
             if let Some(Command::At(at)) = command

@@ -11,7 +11,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
-use herd::net::{Next, next_line};
+use herd::herd::Command;
+use herd::net::{LINE_MAX, Next, next_line};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio_util::io::poll_read_buf;
@@ -130,22 +131,25 @@ impl Connection {
         let mut replica = self.server.replica();
         let mut taken = 0;
         let pause = loop {
-            match next_line(&input[taken..]) {
-                Next::Line(line) => {
-                    taken += line.len() + 1;
-                    let peer = &mut self.peer;
-                    match self.server.take(&mut replica, receipt, peer, line, output) {
-                        Todo::Nothing if self.peer == origin => {}
-                        Todo::Nothing => break Pause::Greeted,
-                        todo => break Pause::Perform(todo),
+            let rest = &input[taken..];
+            let (line, command) = match Command::in_front(rest) {
+                Some((command, end)) if end <= LINE_MAX => (&rest[..end], Some(command)),
+                _ => match next_line(rest) {
+                    Next::Line(line) => (line, Command::parse(line)),
+                    Next::Partial => break Pause::Read,
+                    Next::TooLong if self.peer.is_some() => break Pause::End,
+                    Next::TooLong => {
+                        self.server.refuse(rest, output);
+                        break Pause::End;
                     }
-                }
-                Next::Partial => break Pause::Read,
-                Next::TooLong if self.peer.is_some() => break Pause::End,
-                Next::TooLong => {
-                    self.server.refuse(&input[taken..], output);
-                    break Pause::End;
-                }
+                },
+            };
+            taken += line.len() + 1;
+            let (peer, line) = (&mut self.peer, (line, command));
+            match self.server.take(&mut replica, receipt, peer, line, output) {
+                Todo::Nothing if self.peer == origin => {}
+                Todo::Nothing => break Pause::Greeted,
+                todo => break Pause::Perform(todo),
             }
         };
         input.advance(taken);

@@ -180,6 +180,7 @@ impl<S: Read + Write> Layered<S> {
     ///
     /// # Errors
     /// As a socket's, and what is wrong with TLS.
+    #[inline]
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match &mut self.layer {
             Layer::Plain => self.socket.read(buffer),
@@ -224,6 +225,7 @@ impl<S: Read + Write> Layered<S> {
     ///
     /// # Errors
     /// As a socket's, and what is wrong with TLS.
+    #[inline]
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.layer {
             Layer::Tls(session) => session.write(&mut self.socket, bytes),

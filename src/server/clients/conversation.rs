@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use super::inbound::{Inbound, Role};
 use super::progress::{Progress, Then};
 use crate::herd::{At, Command, Heard, Question, Report, Taken};
-use crate::net::{Host, Next, next_line};
+use crate::net::{Host, LINE_MAX, Next, next_line};
 use crate::places;
-use crate::portions::Portions;
 use crate::server::callback::Loop;
 use crate::server::desk::Shared;
 use crate::server::intent::{Inquiry, Intent, Waiter};
@@ -40,47 +39,50 @@ impl<H: Host> Conversation<'_, H> {
         let mut used = 0;
         let start = self.shared.answers.out.len();
         let unsent = self.inbound.unsent();
-        let Portions {
-            client_lines,
-            peer_lines,
-            unsent_high,
-            ..
-        } = self.shared.config.portions;
-        let mut count = 0;
+        let unsent_high = self.shared.config.portions.unsent_high;
+        let mut lines = self.shared.lines_a_visit();
         let then = loop {
             // Asked for anew at each line: a greeting in this very input changes the role, and a
             // WHATSAT may wait.
             let role = self.inbound.role();
-            let limit = match role {
-                Role::Client => client_lines,
-                Role::Neighbour(_) => peer_lines,
-            };
             let answers = self.shared.answers.out.len() - start;
             let rest = &input[used..];
             if self.shared.config.one_shot && role == Role::Client && answers > 0 {
                 break Then::Close;
             }
-            let full = count >= limit || unsent + answers > unsent_high;
-            if self.inbound.waits() || (!rest.is_empty() && full) {
+            let full = lines == 0 || unsent + answers > unsent_high;
+            if self.inbound.waits() {
                 break Then::Later;
             }
-            let line = match next_line(rest) {
-                Next::Line(line) => line,
-                // Not from a neighbour: one that died may have left half a line.
-                Next::Partial if at_end && role == Role::Client && !rest.is_empty() => rest,
-                Next::Partial => break Then::Read,
-                Next::TooLong => {
-                    self.invalid(&rest[..TOO_LONG_ECHO]);
-                    break Then::Close;
+            if rest.is_empty() {
+                break Then::Read;
+            }
+            if full {
+                break Then::Later;
+            }
+            let (line, command) = match Command::in_front(rest) {
+                Some((command, length)) if length <= LINE_MAX => (&rest[..length], Some(command)),
+                _ => {
+                    let line = match next_line(rest) {
+                        Next::Line(line) => line,
+                        // Not from a neighbour: one that died may have left half a line.
+                        Next::Partial if at_end && role == Role::Client => rest,
+                        Next::Partial => break Then::Read,
+                        Next::TooLong => {
+                            self.invalid(&rest[..TOO_LONG_ECHO]);
+                            break Then::Close;
+                        }
+                    };
+                    (line, Command::parse(line))
                 }
             };
-            let command = Command::parse(line);
             let asks = role == Role::Client && matches!(command, Some(Command::Whatsat(_)));
             if asks && !self.may_search() {
                 break Then::Queue;
             }
             used = (used + line.len() + 1).min(input.len());
-            count += 1;
+            lines -= 1;
+            self.shared.lines += 1;
             self.line(role, line, command);
         };
         Progress { used, then }
@@ -102,7 +104,11 @@ impl<H: Host> Conversation<'_, H> {
             (Role::Client, Some(Command::Whatsat(question))) => self.whatsat(question),
             (Role::Client, Some(Command::Peer(name))) => self.greeted(name),
             (Role::Client, Some(Command::At(at))) if self.may_be_course() => self.heard(&at, None),
+            (Role::Client, None) if self.may_be_course() => self.heard_from_course(line),
             (Role::Neighbour(index), Some(Command::At(at))) => self.heard(&at, Some(index)),
+            (Role::Neighbour(index), Some(Command::Peer(name))) => {
+                self.heard_on_short_link(index, name)
+            }
             _ => false,
         };
         if !done {
@@ -173,7 +179,7 @@ impl<H: Host> Conversation<'_, H> {
     }
 
     /// An AT line from a neighbour, or from what may be a course server.
-    fn heard(&mut self, at: &At<'_>, from: Option<usize>) -> bool {
+    pub(super) fn heard(&mut self, at: &At<'_>, from: Option<usize>) -> bool {
         match self.shared.replica.at(at) {
             Heard::News(position) => self.shared.tell(position, from),
             Heard::Known => {}

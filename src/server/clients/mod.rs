@@ -3,6 +3,7 @@
 mod conversation;
 mod deadlines;
 mod inbound;
+mod other_end;
 mod part;
 mod progress;
 

@@ -15,8 +15,8 @@ use crate::herd::ID_MAX;
 use crate::net::{Host, LINE_MAX};
 use crate::places::frame;
 use crate::portions::{
-    CLIENT_LINES_A_TURN, PEER_LINES_A_TURN, UNSENT_HIGH, UNSENT_LOW, VISITS_A_TURN, WORK_A_TURN,
-    WORK_A_VISIT,
+    LINES_A_TURN, LINES_A_VISIT, LINES_AT_LEAST, UNSENT_HIGH, UNSENT_LOW, VISITS_A_TURN,
+    WORK_A_TURN, WORK_A_VISIT,
 };
 use crate::server::callback::{Callback, Loop};
 use crate::server::connections::Connection;
@@ -277,8 +277,9 @@ impl Clients {
             limit!(WORK_A_TURN, "costly work a turn", "units of some 3 ns", waits),
             limit!(WORK_A_VISIT, "of this, one connection's", "units", "it queues behind the others"),
             limit!(VISITS_A_TURN, "of those that queue, served a turn", "", waits),
-            limit!(CLIENT_LINES_A_TURN, "lines of a client a turn", "", waits),
-            limit!(PEER_LINES_A_TURN, "lines of a neighbour a turn", "", waits),
+            limit!(LINES_A_TURN, "lines that a turn takes", "", "it becomes sparing"),
+            limit!(LINES_A_VISIT, "of these, one connection's", "", waits),
+            limit!(LINES_AT_LEAST, "the same in a sparing turn", "", waits),
         ]
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use super::slot::COURSE_ANSWER_MAX;
 use crate::event_loop::{Readiness, Token};
 use crate::herd::{Backlog, Store};
 use crate::net::{Network, Read, Transport};
@@ -24,6 +25,10 @@ pub struct Link<S> {
     /// A `Callback::Dump` or `Callback::Again` is queued.
     dump_queued: bool,
     again: bool,
+    /// We have said all that we will say.
+    ends: bool,
+    /// What the neighbour has said since, up to [`COURSE_ANSWER_MAX`].
+    answered: Vec<u8>,
 }
 
 impl<S> Link<S> {
@@ -37,6 +42,8 @@ impl<S> Link<S> {
             news_from: 0,
             dump_queued: false,
             again: false,
+            ends: false,
+            answered: Vec::new(),
         }
     }
 
@@ -75,11 +82,54 @@ impl<S> Link<S> {
         self.again = false;
     }
 
-    /// It is connected: says this first, owes so many records, and reads the turn's news from there.
-    pub fn connection_made(&mut self, greeting: &[u8], records: usize, news_from: usize) {
+    /// It is connected: says this first, owes this, and reads the turn's news from there.
+    pub fn connection_made(&mut self, greeting: &[u8], owed: Backlog, news_from: usize) {
         self.transport.queue(greeting);
-        self.backlog = Backlog::dump(records);
+        self.backlog = owed;
         self.news_from = news_from;
+    }
+
+    /// It owes this, and nothing else.
+    pub fn owe(&mut self, owed: Backlog) {
+        self.backlog = owed;
+    }
+
+    /// Nothing follows but this.
+    pub fn end(&mut self, last: &[u8]) {
+        self.ends = true;
+        self.transport.queue(last);
+    }
+
+    /// Behind what waits, the neighbour shall read our end.
+    pub fn write_eof(&mut self) {
+        self.transport.write_eof();
+    }
+
+    /// Sends what waits.
+    ///
+    /// # Errors
+    /// The connection is lost.
+    pub fn flush<N: Network<Stream = S>>(&mut self, network: &mut N) -> io::Result<()> {
+        self.transport.flush(network).map(drop)
+    }
+
+    /// True once the neighbour's end was read.
+    pub fn at_end(&self) -> bool {
+        self.transport.at_end()
+    }
+
+    /// What the neighbour has said since.
+    pub fn answered(&self) -> &[u8] {
+        &self.answered
+    }
+
+    /// The neighbour has said something.
+    pub fn keep_answer(&mut self, bytes: &[u8]) {
+        if self.ends {
+            let room = COURSE_ANSWER_MAX - self.answered.len();
+            self.answered
+                .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
     }
 
     /// Reads once into `scratch`; true if there may be more and the caller shall queue a callback.

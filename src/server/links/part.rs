@@ -6,17 +6,20 @@
 //!
 //! When a link comes up it owes the neighbour the whole table. While it is up, the news of each turn
 //! leave at its end; a link that is too slow for that keeps positions instead of bytes, so that a
-//! frozen neighbour costs a bounded amount of memory and nobody's time.
+//! frozen neighbour costs a bounded amount of memory and nobody's time. Links that end by themselves are
+//! in `brief.rs`.
 
 use std::io;
 use std::time::Duration;
 
 use super::link::Link;
-use crate::event_loop::{Handle, Readiness, Token};
-use crate::net::{BACKOFF_FORGIVEN, Backoff, CONNECT_DEADLINE, GREETED_FLOOR, Host};
+use super::slot::{Course, Kind, Slot, State};
+use crate::event_loop::{Readiness, Token};
+use crate::herd::Backlog;
+use crate::net::{BACKOFF_FORGIVEN, CONNECT_DEADLINE, GREETED_FLOOR, Host};
 use crate::server::callback::Callback;
 use crate::server::connections::Connection;
-use crate::server::desk::{Desk, Floor};
+use crate::server::desk::{Desk, Floor, Shared};
 use crate::server::intent::Intent;
 use crate::server::journal::About;
 
@@ -28,83 +31,31 @@ pub struct Links {
     gathered: Vec<u8>,
 }
 
-/// What is known of a link, connected or not.
-pub struct Slot {
-    /// Where it is.
-    pub(super) state: State,
-    backoff: Backoff,
-    /// When the timer of [`State::Waiting`] dials.
-    redial: Duration,
-    /// When a greeting had us dial, at the latest.
-    greeted: Option<Duration>,
-    /// Since when, if it is up.
-    pub(super) up_since: Duration,
-    heard: Option<Token>,
-    /// Which of this turn's news it has taken, by number.
-    took: std::ops::Range<usize>,
-}
-
-/// Where a link is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// No connection; the timer will dial. `None` before the start and after the end.
-    Waiting(Option<Handle>),
-    /// A connect is under way, with its deadline.
-    Dialling(Token, Handle),
-    /// Connected.
-    Up(Token),
-}
-
-impl Slot {
-    /// Its connection, if it has one.
-    pub fn token(&self) -> Option<Token> {
-        match self.state {
-            State::Waiting(_) => None,
-            State::Dialling(token, _) | State::Up(token) => Some(token),
-        }
-    }
-
-    /// The connection on which it greeted last. It may be gone.
-    pub fn heard(&self) -> Option<Token> {
-        self.heard
-    }
-
-    /// When it is dialled next, if it waits for that.
-    pub fn redial_at(&self) -> Option<Duration> {
-        matches!(self.state, State::Waiting(Some(_))).then_some(self.redial)
-    }
-
-    /// Its connection while it is up.
-    pub fn up(&self) -> Option<Token> {
-        match self.state {
-            State::Up(token) => Some(token),
-            _ => None,
-        }
-    }
-}
-
 impl Links {
-    /// So many links, none of them dialled.
-    pub fn new(neighbours: usize) -> Links {
-        let slot = || Slot {
-            state: State::Waiting(None),
-            backoff: Backoff::default(),
-            redial: Duration::ZERO,
-            greeted: None,
-            up_since: Duration::ZERO,
-            heard: None,
-            took: 0..0,
-        };
+    /// A link to each neighbour, none of them dialled.
+    pub fn new(shared: &Shared) -> Links {
+        let config = &shared.config;
+        let kinds = shared
+            .neighbours
+            .iter()
+            .map(|neighbour| match neighbour.course {
+                true => Kind::Course(Course::default()),
+                false if config.short_links => Kind::short(config.catch_up),
+                false => Kind::Standing,
+            });
         Links {
-            slots: (0..neighbours).map(|_| slot()).collect(),
+            slots: kinds.map(Slot::new).collect(),
             gathered: Vec::new(),
         }
     }
 
-    /// Dials every neighbour.
+    /// Dials every neighbour that there is something to say to.
     pub fn start<H: Host>(&mut self, floor: &mut Floor<H>) {
         for index in 0..self.slots.len() {
-            self.dial(floor, index);
+            if self.slots[index].follows() {
+                floor.shared.news.subscribe();
+            }
+            self.dial_if_owing(floor, index);
         }
     }
 
@@ -116,6 +67,10 @@ impl Links {
         };
         if let Some(timer) = timer {
             floor.event_loop.cancel(timer);
+        }
+        if !slot.kind.owes() {
+            slot.state = State::Waiting(None);
+            return;
         }
         let token = floor.connections.next_token();
         let connected = floor.event_loop.world.connect(neighbour.address, token);
@@ -131,7 +86,7 @@ impl Links {
         });
         match secured {
             Ok(stream) => {
-                let deadline = Callback::ConnectDeadline(token);
+                let deadline = Callback::LinkDeadline(token);
                 let deadline = floor.event_loop.call_later(CONNECT_DEADLINE, deadline);
                 slot.state = State::Dialling(token, deadline);
                 let link = Box::new(Link::new(
@@ -183,26 +138,26 @@ impl Links {
                 // The same event may tell of bytes, or of the end.
                 Ok(true) => self
                     .connection_made(floor, token)
-                    .and_then(|()| self.data_received(floor, token)),
+                    .and_then(|()| self.go_on(floor, token, index)),
                 Ok(false) => Ok(()),
                 Err(error) => Err(error),
             },
-            _ => self.data_received(floor, token),
+            _ => self.go_on(floor, token, index),
         };
         if let Err(error) = result {
             self.connection_lost(floor, token, &error.to_string());
         }
     }
 
-    /// [`Callback::ConnectDeadline`]: unless the connect is done, and only its event has yet to come.
-    pub fn deadline<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) {
-        self.ready(floor, token, Readiness::EMPTY);
-        if self
-            .slots
-            .iter()
-            .any(|slot| slot.token() == Some(token) && slot.up().is_none())
-        {
-            self.connection_lost(floor, token, "the connect took too long");
+    fn go_on<H: Host>(
+        &mut self,
+        floor: &mut Floor<H>,
+        token: Token,
+        index: usize,
+    ) -> io::Result<()> {
+        match self.slots[index].state {
+            State::Ending(..) => self.ending(floor, token, index),
+            _ => self.data_received(floor, token),
         }
     }
 
@@ -212,26 +167,40 @@ impl Links {
             return Ok(());
         };
         let index = link.neighbour();
-        let (slot, shared) = (&mut self.slots[index], &mut floor.shared);
+        let slot = &mut self.slots[index];
         if let State::Dialling(_, deadline) = slot.state {
             floor.event_loop.cancel(deadline);
         }
         slot.state = State::Up(token);
         slot.up_since = floor.event_loop.time();
-        let news_from = shared.news.subscribe();
-        floor.event_loop.world.keep_alive(link.stream_mut())?;
-        let about = About::Neighbour(Some(token), index);
-        let mut greeting = String::new();
-        if !shared.neighbours[index].course {
-            greeting = format!("PEER {}\n", shared.config.name());
-            let said = greeting.trim_end().as_bytes();
-            shared.goes(floor.event_loop, about, said);
+        if let Kind::Course(_) = slot.kind {
+            self.carry(floor, token, index);
+            return Ok(());
         }
-        let records = match shared.config.catch_up {
-            true => shared.replica.store().len(),
-            false => 0,
+        let alive = floor.event_loop.world.keep_alive(link.stream_mut());
+        // A short link has marked no news of this turn yet: it takes all of them.
+        let (greeting, owed, news_from) = match self.short_made(floor, token, index) {
+            Some((greeting, owed)) => (greeting, owed, 0),
+            None => {
+                let shared = &mut floor.shared;
+                let records = match shared.config.catch_up {
+                    true => shared.replica.store().len(),
+                    false => 0,
+                };
+                let greeting = format!("PEER {}\n", shared.config.name());
+                (greeting, Backlog::dump(records), shared.news.subscribe())
+            }
         };
-        link.connection_made(greeting.as_bytes(), records, news_from);
+        // Behind the subscription, which the end of a link that is up takes back.
+        alive?;
+        let about = About::Neighbour(Some(token), index);
+        for line in greeting.lines() {
+            floor.shared.goes(floor.event_loop, about, line.as_bytes());
+        }
+        let records = owed.len();
+        if let Some(link) = floor.connections.link(token) {
+            link.connection_made(greeting.as_bytes(), owed, news_from);
+        }
         self.dump(floor, token);
         floor.notice(about, format_args!("link up, sending {records} records"));
         Ok(())
@@ -239,7 +208,11 @@ impl Links {
 
     /// Reads what a neighbour says on our link, and throws it away: a course server answers there.
     /// (asyncio: Protocol.data_received.)
-    fn data_received<H: Host>(&mut self, floor: &mut Floor<H>, token: Token) -> io::Result<()> {
+    pub(super) fn data_received<H: Host>(
+        &mut self,
+        floor: &mut Floor<H>,
+        token: Token,
+    ) -> io::Result<()> {
         let Some(link) = floor.connections.link(token) else {
             return Ok(());
         };
@@ -247,6 +220,7 @@ impl Links {
         let about = About::Neighbour(Some(token), link.neighbour());
         if count > 0 {
             let bytes = &floor.scratch[..count];
+            link.keep_answer(bytes);
             floor.shared.came(floor.event_loop, about, bytes);
         }
         if more {
@@ -275,6 +249,9 @@ impl Links {
         let mut went = false;
         for index in 0..self.slots.len() {
             let Some(token) = self.slots[index].up() else {
+                if self.slots[index].follows() {
+                    self.keep_news(floor, index);
+                }
                 continue;
             };
             let Some(link) = floor.connections.link(token) else {
@@ -285,6 +262,9 @@ impl Links {
                 Ok((from, taken)) => {
                     self.slots[index].took = from..from + taken;
                     went |= taken > 0;
+                    if taken > 0 || !link.is_flushed() {
+                        self.speaks(index, floor.event_loop.time());
+                    }
                 }
                 Err(error) => {
                     self.connection_lost(floor, token, &error.to_string());
@@ -338,7 +318,8 @@ impl Links {
     pub fn stop<H: Host>(&mut self, floor: &mut Floor<H>) {
         for index in 0..self.slots.len() {
             match self.slots[index].state {
-                State::Dialling(token, _) => {
+                // What a link that ends by itself owes is on its way.
+                State::Dialling(token, _) if !self.slots[index].follows() => {
                     self.connection_lost(floor, token, "stopping");
                 }
                 State::Waiting(Some(timer)) => {
@@ -361,10 +342,13 @@ impl Links {
 
     /// True once nothing waits on any link.
     pub fn are_flushed<H: Host>(&self, desk: &Desk<H>) -> bool {
-        let mut up = self.slots.iter().filter_map(Slot::up);
-        up.all(|token| {
+        self.slots.iter().all(|slot| {
+            let Some(token) = slot.token() else {
+                return true;
+            };
             let link = desk.connections.get_link(token);
-            link.is_none_or(Link::is_flushed)
+            let flushed = link.is_none_or(Link::is_flushed);
+            flushed && (slot.up().is_some() || !slot.kind.owes())
         })
     }
 
@@ -377,11 +361,18 @@ impl Links {
         link.close(&mut floor.event_loop.world);
         let (slot, shared) = (&mut self.slots[index], &mut floor.shared);
         match slot.state {
-            State::Dialling(_, deadline) => {
+            State::Dialling(_, deadline) | State::Ending(_, deadline) => {
                 floor.event_loop.cancel(deadline);
             }
             State::Up(_) => {
-                shared.news.unsubscribe();
+                match &mut slot.kind {
+                    Kind::Standing => shared.news.unsubscribe(),
+                    Kind::Short(short) => {
+                        let timer = short.timer.take();
+                        timer.map(|timer| floor.event_loop.cancel(timer));
+                    }
+                    Kind::Course(_) => {}
+                }
                 match floor.event_loop.time() >= slot.up_since + BACKOFF_FORGIVEN {
                     true => slot.backoff.reset(),
                     // It lives: whatever befell the link, a long wait would help nobody.
@@ -390,15 +381,20 @@ impl Links {
             }
             State::Waiting(_) => {}
         }
+        let made = !matches!(slot.state, State::Dialling(..));
+        slot.kind.lost(made, shared.config.catch_up);
         shared.intend(Intent::Freed(None));
         self.dial_later(floor, index, why);
     }
 
     fn dial_later<H: Host>(&mut self, floor: &mut Floor<H>, index: usize, why: &str) {
         let slot = &mut self.slots[index];
-        let was_up = slot.up();
+        let was_up = slot
+            .token()
+            .filter(|_| !matches!(slot.state, State::Dialling(..)));
         if floor.shared.stopping {
             slot.state = State::Waiting(None);
+            slot.kind.give_up();
             return;
         }
         let random = floor.event_loop.world.random();

@@ -2,8 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::brief::{COURSE_END, SHORT_LINK_END, SHORT_LINK_QUIET};
 use super::link::Link;
-use super::part::{Links, Slot, State};
+use super::part::Links;
+use super::slot::{COURSE_ANSWER_MAX, Slot};
+use crate::herd::COURSE_OWED_MAX;
 use crate::net::{
     BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, CONNECT_DEADLINE, GREETED_FLOOR, Host,
 };
@@ -27,8 +30,12 @@ impl Links {
                 slot.state
             );
         }
-        let up = self.slots.iter().filter(|slot| slot.up().is_some()).count();
-        debug_assert_eq!(desk.shared.news.readers(), up, "links that read the news");
+        let reading = self.slots.iter().filter(|slot| slot.follows()).count();
+        debug_assert_eq!(
+            desk.shared.news.readers(),
+            reading,
+            "links that read the news"
+        );
     }
 
     /// How many records each link that is up owes its neighbour.
@@ -41,10 +48,7 @@ impl Links {
     /// A link's connection, for the view.
     pub fn connection_row<S>(&self, shared: &Shared, link: &Link<S>) -> Value {
         let neighbour = &shared.neighbours[link.neighbour()];
-        let state = match self.slots[link.neighbour()].state {
-            State::Up(_) => "up",
-            _ => "dialling",
-        };
+        let state = self.slots[link.neighbour()].state();
         link.row(state, &neighbour.name, &neighbour.address.to_string())
     }
 
@@ -52,27 +56,23 @@ impl Links {
     pub fn rows<H: Host>(&self, desk: &Desk<H>) -> Value {
         // Those who greeted are remembered, so that nothing here looks through all connections.
         let heard = |index: usize, slot: &Slot| {
-            let token = slot.heard()?;
+            let token = slot.heard?;
             let connection = desk.connections.get(token)?;
             (connection.neighbour() == Some(index)).then_some(token.generation)
         };
+        let records = desk.shared.replica.store().len();
         let row = |(index, slot): (usize, &Slot)| {
             let neighbour = &desk.shared.neighbours[index];
-            let state = match slot.state {
-                State::Waiting(_) => "waiting",
-                State::Dialling(..) => "dialling",
-                State::Up(_) => "up",
-            };
             let token = slot.token();
             let link = token.and_then(|token| desk.connections.get_link(token));
             json!({
                 "name": neighbour.name,
                 "address": neighbour.address.to_string(),
                 "course": neighbour.course,
-                "state": state,
+                "state": slot.state(),
                 "link": token.map(|token| token.generation),
                 "heard": heard(index, slot),
-                "owed": link.map_or(0, Link::owed),
+                "owed": link.map_or(0, Link::owed) + slot.kind.owed(records),
                 "unsent": link.map_or(0, Link::unsent),
                 "since": slot.up().map(|_| slot.up_since.as_secs_f64()),
                 "redial": slot.redial_at().map(|when| when.as_secs_f64()),
@@ -106,6 +106,11 @@ impl Links {
             limit!(BACKOFF_MAX, "between any two dials, at most", "", redial),
             limit!(BACKOFF_FORGIVEN, "a link that was up so long", "", "its failures are forgotten"),
             limit!(GREETED_FLOOR, "between two greetings that count, at most", "", "dialled at once"),
+            limit!(SHORT_LINK_QUIET, "a short link that says nothing", "", "ended"),
+            limit!(SHORT_LINK_END, "its neighbour's word that all was taken", "", "the whole table is owed again"),
+            limit!(COURSE_OWED_MAX, "records that a course server is owed", "", "it never hears of the oldest"),
+            limit!(COURSE_END, "a course server's end behind ours", "", "closed; the next line goes"),
+            limit!(COURSE_ANSWER_MAX, "a course server's answer to a line", "bytes", "the same"),
         ]
     }
 }

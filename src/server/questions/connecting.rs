@@ -103,8 +103,12 @@ impl Questions {
 
     fn connect<H: Host>(&mut self, floor: &mut Floor<H>, number: u64, addresses: Vec<SocketAddr>) {
         self.enter(floor, number, State::Connect, format_args!("{addresses:?}"));
+        let endpoint = &self.all.upstream.endpoint;
         if let Some(lookup) = self.all.table.get_mut(&number) {
-            lookup.addresses = addresses.into_iter().take(ADDRESSES_MAX).collect();
+            let usable = addresses
+                .into_iter()
+                .filter(|address| endpoint.may_be_at(address.ip()));
+            lookup.addresses = usable.take(ADDRESSES_MAX).collect();
         }
         self.try_next_address(floor, number);
     }

@@ -11,7 +11,7 @@ use super::lookup::{
     RESOLVE_DEADLINE, State, UPSTREAM_IDLE, UPSTREAM_IDLE_MAX, UPSTREAM_MAX, WAITING_MAX,
 };
 use super::upstream::Upstream;
-use crate::net::{Host, TlsEngine};
+use crate::net::Host;
 use crate::places::{
     BODY_MAX, CHUNK_EXTENSIONS_MAX, CHUNK_LINE_MAX, HEAD_MAX, HEADERS_MAX, INTERIM_MAX,
     TRAILERS_MAX,
@@ -57,7 +57,7 @@ impl Questions {
     }
 
     /// A connection, for the view.
-    pub fn connection_row<S, T: TlsEngine>(&self, upstream: &Upstream<S, T>) -> Value {
+    pub fn connection_row<S>(&self, upstream: &Upstream<S>) -> Value {
         upstream.row(self.all.upstream.endpoint.host())
     }
 

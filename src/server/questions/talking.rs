@@ -4,7 +4,7 @@ use super::asking::Questions;
 use super::lookup::{State, UPSTREAM_IDLE, UPSTREAM_IDLE_MAX};
 use super::upstream::Upstream;
 use crate::event_loop::{Readiness, Token};
-use crate::net::{Host, Trust};
+use crate::net::{Host, PlainEngine, TlsEngine, Trust};
 use crate::places::Progress;
 use crate::server::callback::Callback;
 use crate::server::desk::Floor;
@@ -42,18 +42,22 @@ impl Questions {
         }
     }
 
-    /// The first attempt to succeed wins; the others are closed. TLS begins.
+    /// The first attempt to succeed wins; the others are closed. TLS begins, or plain HTTP skips it.
     fn connection_made<H: Host>(
         &mut self,
         floor: &mut Floor<H>,
         token: Token,
     ) -> Result<(), String> {
-        let host = self.all.upstream.endpoint.host().to_string();
+        let endpoint = &self.all.upstream.endpoint;
+        let (host, plain) = (endpoint.host().to_string(), endpoint.is_plain());
         let Some(upstream) = floor.connections.upstream(token) else {
             return Ok(());
         };
         let world = &mut floor.event_loop.world;
-        let tls = world.tls(Trust::Places, &host, upstream.stream_mut())?;
+        let tls: Box<dyn TlsEngine> = match plain {
+            true => Box::new(PlainEngine::new()),
+            false => Box::new(world.tls(Trust::Places, &host, upstream.stream_mut())?),
+        };
         upstream.connection_made(tls);
         let Some(number) = upstream.lookup() else {
             return Ok(());
@@ -68,6 +72,9 @@ impl Questions {
         }
         for other in others.into_iter().filter(|&other| other != token) {
             self.close(floor, other);
+        }
+        if plain {
+            return self.send_request(floor, token, number, "plain HTTP");
         }
         self.enter(floor, number, State::Handshake, format_args!("{host}"));
         Ok(())

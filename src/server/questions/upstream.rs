@@ -8,10 +8,10 @@ use crate::places::{Progress, Response};
 use crate::server::rows::row;
 
 /// A connection to Places.
-pub struct Upstream<S, T> {
+pub struct Upstream<S> {
     transport: Transport<S>,
-    /// TLS, once the stream is connected.
-    tls: Option<T>,
+    /// TLS, or what stands in for it with plain HTTP, once the stream is connected.
+    tls: Option<Box<dyn TlsEngine>>,
     /// The lookup it serves; idle without one.
     lookup: Option<u64>,
     /// A request was given to TLS and its answer is not complete.
@@ -24,9 +24,9 @@ pub struct Upstream<S, T> {
     idle: Option<Handle>,
 }
 
-impl<S, T: TlsEngine> Upstream<S, T> {
+impl<S> Upstream<S> {
     /// A connection that is being made for a lookup.
-    pub fn new(stream: S, token: Token, lookup: u64) -> Upstream<S, T> {
+    pub fn new(stream: S, token: Token, lookup: u64) -> Upstream<S> {
         Upstream {
             transport: Transport::connecting(stream, token),
             tls: None,
@@ -59,7 +59,7 @@ impl<S, T: TlsEngine> Upstream<S, T> {
     }
 
     /// The stream is connected, and this is its TLS. (asyncio: Protocol.connection_made.)
-    pub fn connection_made(&mut self, tls: T) {
+    pub fn connection_made(&mut self, tls: Box<dyn TlsEngine>) {
         self.tls = Some(tls);
     }
 
@@ -187,7 +187,7 @@ impl<S, T: TlsEngine> Upstream<S, T> {
     pub fn take_answer(&mut self) -> Option<(u64, Response, bool)> {
         let response = std::mem::take(&mut self.response);
         self.asked = false;
-        let tls = self.tls.as_ref().map(TlsEngine::state);
+        let tls = self.tls.as_ref().map(|tls| tls.state());
         let sound = tls == Some(TlsState::Wrapped) && !self.transport.at_end();
         let keep = response.keep_alive() && sound;
         Some((self.lookup.take()?, response, keep))

@@ -223,8 +223,7 @@ impl World for OsWorld {
         polled?;
         let readable = |token| Event::Ready(token, Readiness::READABLE);
         events.extend(self.more.drain(..).map(readable));
-        let polled = std::mem::replace(&mut self.events, Events::with_capacity(0));
-        for event in &polled {
+        for event in &self.events {
             match event.token() {
                 WAKER => {
                     events.push(Event::Woken);
@@ -246,7 +245,6 @@ impl World for OsWorld {
                 }
             }
         }
-        self.events = polled;
         Ok(())
     }
 
@@ -356,12 +354,14 @@ impl Network for OsWorld {
         sockets::keep_alive(stream.layered.socket())
     }
 
+    #[inline]
     fn read(&mut self, stream: &mut OsStream, buffer: &mut [u8]) -> io::Result<usize> {
         let answer = stream.layered.read(buffer);
         self.note_more(stream);
         answer
     }
 
+    #[inline]
     fn write(&mut self, stream: &mut OsStream, bytes: &[u8]) -> io::Result<usize> {
         stream.layered.write(bytes)
     }

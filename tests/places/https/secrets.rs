@@ -158,7 +158,13 @@ fn uses_of_google_that_cannot_work_are_refused() {
         refused(path, &["--places", api], "GOOGLE_PLACES_API_KEY");
     }
     let url = |url| ["--places", "legacy", "--places-url", url];
-    refused(path, &url("http://127.0.0.1:1"), "https://");
+    for far in [
+        "http://x.example",
+        "http://192.0.2.1:1",
+        "http://[2001:db8::1]",
+    ] {
+        refused(path, &url(far), "loopback alone");
+    }
     for bad in ["", "https://", "ftp://x", "https://x:0", "localhost"] {
         refused(path, &url(bad), "--places-url");
     }

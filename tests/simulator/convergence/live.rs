@@ -33,8 +33,9 @@ pub fn portions(dice: &mut Dice) -> Portions {
     let unsent_high = pick([300, 4_096, 65_536]);
     let link_unsent_low = pick([100, 1_024, 65_536]);
     Portions {
-        client_lines: pick([1, 3, 20]),
-        peer_lines: pick([1, 5, 256]),
+        lines_a_turn: pick([1, 50, 4_096]),
+        lines_a_visit: pick([1, 5, 1_024]),
+        lines_at_least: pick([1, 3, 20]),
         unsent_high,
         unsent_low: unsent_high / 4,
         link_unsent_max: link_unsent_low + pick([200, 2_048, 1 << 20]),

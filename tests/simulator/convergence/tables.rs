@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use herd::herd::At;
+use herd::net::BACKOFF_MAX;
 use herd::worlds::sim::WALL_CLOCK_START;
 
 use super::{Act, Run, SERVERS};
@@ -20,6 +21,14 @@ impl Run {
     pub fn agree(&self) -> bool {
         let first = self.table(0);
         (1..SERVERS).all(|server| self.table(server) == first)
+    }
+
+    /// With short links none stands, once the last that was lost has been dialled again.
+    pub fn rests(&mut self) -> bool {
+        let soon = self.sim.net().now + 2 * BACKOFF_MAX;
+        self.sim.run_until(soon).expect("runs");
+        let up = |server| self.sim.application(server).expect("is up").owed().len();
+        (0..SERVERS).map(up).sum::<usize>() == 0
     }
 
     /// Without a crash nothing may be lost: each client's record bears its newest time.
