@@ -127,7 +127,7 @@ fn count(seeds: u64, rules: Rules) -> (u64, u64) {
 
 #[test]
 fn tables_and_register_agree_after_each_storm_and_it_never_goes_back() {
-    let seeds = seeds(40);
+    let seeds = seeds(300);
     let rules = Rules::default();
     let wanted = Outcome {
         agree: true,
@@ -165,7 +165,7 @@ fn shown(world: &World) -> String {
 /// compare-and-set some registers go back.
 #[test]
 fn without_repair_or_compare_and_set_some_storms_fail() {
-    let seeds = seeds(40);
+    let seeds = seeds(60);
     let (without_repair, _) = count(
         seeds,
         Rules {
