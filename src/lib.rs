@@ -4,7 +4,7 @@
 //!
 //! # The floors
 //! Imports run downwards only: `probe` → `server` → `config` → `worlds` → `net` → `event_loop`, and
-//! beside them the pure floors `herd` and `places`; `scan` is below all. A test enforces it.
+//! beside them the pure floors `herd`, `places` and `nats`; `scan` and `backoff` are below all. A test enforces it.
 //!
 //! - [`event_loop`]: [`EventLoop`](event_loop::EventLoop) runs an
 //!   [`Application`](event_loop::Application) whose callbacks are data. One turn is three calls, so
@@ -14,7 +14,7 @@
 //! - [`worlds`]: the implementations of that trait. [`os`](worlds::os) is mio, [`sim`](worlds::sim) a
 //!   network of many nodes under one virtual clock and one seed, [`replay`](worlds::replay) a
 //!   recording.
-//! - [`herd`](mod@herd), [`places`], [`server`], [`probe`]: the herd itself, and who looks at it.
+//! - [`herd`](mod@herd), [`places`], [`nats`], [`server`], [`probe`]: the herd itself, and who looks at it.
 //!
 //! # A protocol of your own
 //! A program generic over its [`Network`](net::Network) runs on real sockets, in the simulator and
@@ -45,10 +45,12 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+pub mod backoff;
 pub mod check;
 pub mod config;
 pub mod event_loop;
 pub mod herd;
+pub mod nats;
 pub mod net;
 pub mod places;
 pub mod portions;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::roster::is_name;
 use super::store::{Offer, Source, Store};
 use super::wire::{At, Report};
 
@@ -28,7 +29,7 @@ pub enum Heard {
     News(u32),
     /// The table knew as much or better; here the flood stops.
     Known,
-    /// The line names a server that is not of the herd.
+    /// The line names a server that is not of the herd, or (out of a bucket) none at all.
     Stranger,
     /// The table is full.
     Full,
@@ -99,9 +100,22 @@ impl Replica {
 
     /// Takes a report that another server passed on.
     pub fn at(&mut self, at: &At<'_>) -> Heard {
-        if !self.herd.iter().any(|name| name == at.server) {
-            return Heard::Stranger;
+        match self.herd.iter().any(|name| name == at.server) {
+            true => self.join(at),
+            false => Heard::Stranger,
         }
+    }
+
+    /// Takes a report out of a bucket that herds share: it may name a server of any of them, so any name
+    /// that a herd file could hold.
+    pub fn at_of_any_herd(&mut self, at: &At<'_>) -> Heard {
+        match str::from_utf8(at.server).is_ok_and(is_name) {
+            true => self.join(at),
+            false => Heard::Stranger,
+        }
+    }
+
+    fn join(&mut self, at: &At<'_>) -> Heard {
         self.line.clear();
         at.write(&mut self.line);
         match self.store.offer(&at.report, &self.line, Source::Server) {

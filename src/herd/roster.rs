@@ -232,6 +232,11 @@ fn servers(file: &Map<String, Value>) -> Result<Vec<Server>, RosterError> {
     }
 }
 
+/// True if a server may be called so.
+pub(super) fn is_name(name: &str) -> bool {
+    check_name(name).is_ok()
+}
+
 fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() || name.bytes().any(|b| !b.is_ascii_graphic() || b == b'/') {
         return Err("a name is one word of visible ASCII without a solidus");

@@ -10,10 +10,9 @@ mod network;
 mod tls;
 mod transport;
 
+pub use crate::backoff::{BACKOFF_FIRST, BACKOFF_MAX, Backoff};
 pub use buffer::Buffer;
-pub use connect::{
-    BACKOFF_FIRST, BACKOFF_FORGIVEN, BACKOFF_MAX, Backoff, CONNECT_DEADLINE, GREETED_FLOOR,
-};
+pub use connect::{BACKOFF_FORGIVEN, CONNECT_DEADLINE, GREETED_FLOOR};
 pub use files::{check_regular, private_file, read_regular, real_path, rotated, with_ending};
 pub use input::Input;
 pub use lines::{LINE_MAX, Next, next_line};

@@ -6,6 +6,7 @@
 mod grammar;
 
 use herd::herd::{At, Command, Report, Roster, SnapshotReader, SnapshotWriter, course_form};
+use herd::nats::{self, Delivery, Frame, Frames, Headers, Info};
 use herd::places::Response;
 use herd::probe::Recording;
 use herd::worlds::recording::{Blocks, Records, Tape};
@@ -14,7 +15,7 @@ use herd::worlds::recording::{Blocks, Records, Tape};
 pub type Target = fn(&[u8]);
 
 /// All of them, by name.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("line", line),
     ("at", at),
     ("http_head", http_head),
@@ -22,6 +23,7 @@ pub const TARGETS: [(&str, Target); 7] = [
     ("herd_file", herd_file),
     ("snapshot", snapshot),
     ("recording", recording),
+    ("nats", nats),
 ];
 
 /// A line from a client: it is read as its grammar says, and as well where its end was not looked for.
@@ -211,4 +213,69 @@ pub fn recording(data: &[u8]) {
             recording.run();
         }
     }
+}
+
+/// What a NATS server sends: its pieces do not matter, and what is in a frame is read or refused.
+pub fn nats(data: &[u8]) {
+    let whole = frames(data, data.len().max(1));
+    assert_eq!(frames(data, 1), whole, "byte by byte they are others");
+    assert_eq!(frames(data, 7), whole, "in sevens they are others");
+}
+
+fn frames(data: &[u8], piece: usize) -> (Vec<Vec<u8>>, Option<String>) {
+    let (mut reader, mut read) = (Frames::default(), Vec::new());
+    for piece in data.chunks(piece) {
+        reader.push(piece);
+        loop {
+            match reader.next() {
+                Ok(Some(frame)) => read.push(printed(&frame)),
+                Ok(None) => break,
+                Err(error) => return (read, Some(format!("{:?}", error.flaw))),
+            }
+        }
+    }
+    (read, None)
+}
+
+/// A frame as a server would write it; on the way all that may be read of it is.
+fn printed(frame: &Frame<'_>) -> Vec<u8> {
+    let message = match frame {
+        Frame::Info(json) => {
+            let _ = Info::parse(json);
+            return [b"INFO ", *json].concat();
+        }
+        Frame::Message(message) => message,
+        Frame::Ping => return b"PING".to_vec(),
+        Frame::Pong => return b"PONG".to_vec(),
+        Frame::Ok => return b"+OK".to_vec(),
+        Frame::Error(text) => return [b"-ERR ", *text].concat(),
+    };
+    if let Some(headers) = Headers::parse(message.headers) {
+        assert!(headers.status.is_none_or(|status| status <= 999));
+        let _ = (headers.number("Nats-Sequence"), headers.is_marker());
+    }
+    let _ = Delivery::parse(message.reply);
+    let _ = nats::answer::put(message.payload);
+    let _ = nats::answer::stream(message.payload);
+    let _ = nats::answer::consumer(message.payload);
+    let id = message.payload;
+    let key = nats::key::encode(id);
+    assert!(nats::key::decode(key.as_bytes()).is_none_or(|again| again == id));
+    if let Some(id) = nats::key::decode(message.subject) {
+        assert_eq!(nats::key::encode(&id).as_bytes(), message.subject);
+    }
+    let (sid, headers, total) = (
+        message.sid,
+        message.headers.len(),
+        message.headers.len() + id.len(),
+    );
+    let line = format!(" {sid} {headers} {total} ");
+    [
+        message.subject,
+        message.reply,
+        line.as_bytes(),
+        message.headers,
+        id,
+    ]
+    .concat()
 }

@@ -1,7 +1,7 @@
 //! Mutations of good inputs against every parser. (The faults' row 4.)
 //!
 //! `HERD_INPUTS=2000000 cargo test --release --test simulator fuzzing` throws that many at each target;
-//! tests/fuzz/Cargo.toml says how to search for more with cargo-fuzz.
+//! with `HERD_TARGET=nats` at this one alone. tests/fuzz/Cargo.toml says how to search for more with cargo-fuzz.
 
 #[path = "../fuzz/targets.rs"]
 mod targets;
@@ -145,6 +145,17 @@ fn recordings() -> Vec<Vec<u8>> {
     vec![[&recording[..header], &records].concat(), recording]
 }
 
+/// What real NATS servers sent, frame by frame, and all of a connection's start.
+fn nats() -> Vec<Vec<u8>> {
+    let file = String::from_utf8(data("backbone/kv_2.15.1.txt")).expect("ASCII");
+    let came = file.lines().filter_map(|line| line.split_once(" < '"));
+    let came = came.filter_map(|(_, bytes)| bytes.strip_suffix('\''));
+    let bytes = came.map(|bytes| bytes.replace("\\r", "\r").replace("\\n", "\n").into_bytes());
+    let mut seeds: Vec<_> = bytes.filter(|bytes| bytes.len() < LENGTH_MAX / 2).collect();
+    seeds.push(seeds[..4].concat());
+    seeds
+}
+
 fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "http_head" => responses(),
@@ -164,6 +175,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         "snapshot" => snapshots(),
         "recording" => recordings(),
+        "nats" => nats(),
         "at" => vec![
             b"Clark +0.263873386 kiwi +34.068930-118.445127 1621464827.959498503".to_vec(),
             b"Bona -1.5 \xff\xfe +90-180 0".to_vec(),
@@ -229,8 +241,11 @@ fn attack(name: &str, target: Target, inputs: u64) {
 #[test]
 fn mutations_break_no_parser() {
     let inputs = inputs();
+    let only = std::env::var("HERD_TARGET").ok();
+    let chosen = |(name, _): &(&str, Target)| only.as_deref().is_none_or(|only| only == *name);
+    assert!(TARGETS.iter().any(chosen), "HERD_TARGET names a target");
     std::thread::scope(|scope| {
-        for (name, target) in TARGETS {
+        for (name, target) in TARGETS.into_iter().filter(chosen) {
             scope.spawn(move || attack(name, target, inputs));
         }
     });

@@ -3,13 +3,15 @@
 use crate::source::{assert_none, sources};
 
 /// Which floors of `src` each floor may import. What is not listed may import nothing.
-const MAY_IMPORT: [(&str, &[&str]); 12] = [
+const MAY_IMPORT: [(&str, &[&str]); 14] = [
     ("scan", &[]),
+    ("backoff", &[]),
     ("portions", &[]),
     ("event_loop", &[]),
     ("herd", &["scan"]),
     ("places", &[]),
-    ("net", &["event_loop"]),
+    ("nats", &["backoff", "herd"]),
+    ("net", &["backoff", "event_loop"]),
     ("worlds", &["event_loop", "net"]),
     ("config", &["herd", "places", "portions"]),
     (
