@@ -21,6 +21,7 @@ mod collectors;
 mod conformance;
 mod flood;
 mod gil;
+mod growth;
 mod html;
 mod load;
 mod machine;
@@ -63,7 +64,7 @@ const QUICK_LIMIT: Duration = Duration::from_secs(600);
 type Experiment = fn(&Bench) -> Result<Section>;
 
 /// In the order of the paper's sections.
-const EXPERIMENTS: [(&str, &str, Experiment); 12] = [
+const EXPERIMENTS: [(&str, &str, Experiment); 13] = [
     (
         "conformance",
         "does every peer do the same work?",
@@ -100,6 +101,11 @@ const EXPERIMENTS: [(&str, &str, Experiment); 12] = [
         speed::measure,
     ),
     ("flood", "five servers and an update", flood::measure),
+    (
+        "growth",
+        "exponents: records, connections, servers",
+        growth::measure,
+    ),
     ("places", "WHATSAT at a slow Places", places::measure),
     ("blocking", "one request that computes", blocking::measure),
     (

@@ -67,6 +67,19 @@ impl Herd {
         self.links.push((one.to_string(), other.to_string()));
     }
 
+    /// All servers, in the order of their names.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.addrs.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// The least that flooding needs for one update: one for each link of a
+    /// spanning tree, and two for each link more.
+    pub fn messages(&self) -> u64 {
+        (2 * self.links.len() + 1).saturating_sub(self.addrs.len()) as u64
+    }
+
     pub fn addr(&self, name: &str) -> SocketAddr {
         self.addrs[name]
     }
