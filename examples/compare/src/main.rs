@@ -23,6 +23,7 @@ mod flood;
 mod gil;
 mod growth;
 mod html;
+mod instead;
 mod load;
 mod machine;
 mod memory;
@@ -64,7 +65,7 @@ const QUICK_LIMIT: Duration = Duration::from_secs(600);
 type Experiment = fn(&Bench) -> Result<Section>;
 
 /// In the order of the paper's sections.
-const EXPERIMENTS: [(&str, &str, Experiment); 13] = [
+const EXPERIMENTS: [(&str, &str, Experiment); 14] = [
     (
         "conformance",
         "does every peer do the same work?",
@@ -105,6 +106,11 @@ const EXPERIMENTS: [(&str, &str, Experiment); 13] = [
         "growth",
         "exponents: records, connections, servers",
         growth::measure,
+    ),
+    (
+        "instead",
+        "the same positions into Redis, NATS",
+        instead::measure,
     ),
     ("places", "WHATSAT at a slow Places", places::measure),
     ("blocking", "one request that computes", blocking::measure),
