@@ -4,7 +4,7 @@
 use crate::bench::{Bench, part};
 use crate::chart::Chart;
 use crate::peers::{BASE, Peer, Platform};
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::{Spread, figure};
 use lab::Result;
 use lab::flood::{self, Rush};
@@ -44,7 +44,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         "farthest p50 ms",
         "farthest p99 ms",
     ];
-    let mut table = Table::new("An update and five servers", &columns);
+    let mut table = Table::new("An update and five servers", &columns).ranked(1, Best::Most);
     let spread = |values: Vec<Option<f64>>| Spread::of(values.into_iter().flatten());
     let per_second = |index: usize| part(&rounds[index], |one| Some(one.rush.per_second));
     let base = peers.iter().position(|peer| peer.key == BASE);

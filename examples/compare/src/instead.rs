@@ -8,7 +8,7 @@ mod wire;
 
 use crate::bench::{Bench, part};
 use crate::chart::Chart;
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::Spread;
 use crowd::{Cost, Crowd};
 use guest::{Guest, Kind};
@@ -65,7 +65,8 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     let rounds = bench.rounds(&mut section, "instead", (5, 1), &names, |index| {
         take(bench, &kinds[index], records, seconds)
     });
-    let mut table = Table::new("The same positions", &COLUMNS.map(|(name, _)| name));
+    let mut table =
+        Table::new("The same positions", &COLUMNS.map(|(name, _)| name)).ranked(0, Best::Least);
     let spread = |index: usize, take: fn(&Taken) -> Option<f64>| {
         Spread::of(part(&rounds[index], take).into_iter().flatten())
     };

@@ -17,6 +17,7 @@
 mod bench;
 mod blocking;
 mod chart;
+mod claims;
 mod collectors;
 mod conformance;
 mod flood;
@@ -180,6 +181,9 @@ fn run() -> Result<bool> {
         return Err(format!("no peer is named {key:?} (see --list)").into());
     }
     let quick = matches.opt_present("quick");
+    if quick {
+        stats::round_to_one_digit();
+    }
     let rounds = matches.opt_get::<usize>("rounds")?;
     let out = matches
         .opt_str("out")

@@ -84,13 +84,15 @@ impl Exponents {
             self.rows.push((label, exponent, text));
         }
         if !said.is_empty() {
-            let why = if bends { curve.why } else { "" };
-            section.follows.push(format!(
-                "{} grows with the {} to the power of: {}.{why}",
-                curve.what,
-                curve.x,
-                said.join(", ")
-            ));
+            let said = said.join("; ");
+            let mut words = format!(
+                "{} grows with the {} to the power of: {said}.",
+                curve.what, curve.x
+            );
+            if bends {
+                words = format!("{words} {}", curve.why);
+            }
+            section.follows.push(words);
         }
         let title = format!("{} (both axes logarithmic)", curve.what);
         section.chart(Chart::lines(title, curve.x, curve.y, curve.lines));

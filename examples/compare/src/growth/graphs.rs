@@ -74,8 +74,9 @@ pub fn measure(bench: &Bench, peers: &[&Peer], section: &mut Section, exponents:
         .iter()
         .flat_map(|name| SHAPES.map(|(shape, _)| format!("{name} {shape}")))
         .collect();
+    let minus = "n - 1 is a power of n for many servers only.";
     let small = "In small herds what a server costs by itself weighs more than the messages.";
-    let mut messages = Curve::new("Messages an update", "servers", "messages", &lines, small);
+    let mut messages = Curve::new("Messages an update", "servers", "messages", &lines, minus);
     let mut cpu = Curve::new("CPU an update", "servers", "µs, all servers", &lines, small);
     let mut last = Curve::new(
         "Until the last server knows",
