@@ -113,7 +113,7 @@ const CLAIMS: [Claim; 14] = [
         sentence: "",
     },
     Claim {
-        says: "The loop suits a herd of servers, whatever its size.",
+        says: "Not asked there: does the loop suit a herd of any size?",
         experiment: "growth",
         caption: "Exponents",
         place: cell("CPU an IAMAT by records: herd (mio)", "exponent"),
@@ -121,7 +121,7 @@ const CLAIMS: [Claim; 14] = [
         sentence: "",
     },
     Claim {
-        says: "Such a server is worth writing.",
+        says: "Not asked there: why not take a store that exists?",
         experiment: "instead",
         caption: "The same positions",
         place: cell("Redis", "C50 P1, CPU µs"),

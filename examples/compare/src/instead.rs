@@ -47,7 +47,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     let mut section = Section::new(
         "instead",
         "What a user would pick instead",
-        "The paper chooses between ways to write such a server. Somebody with positions to keep may as well not \
+        "The paper chooses between ways to write such a server, and does not ask whether to. Somebody with positions to keep may as well not \
          write one, and take a store that exists.",
     );
     let (records, seconds) = (bench.sized(100_000, 2_000), bench.sized(1.0, 0.1));

@@ -12,6 +12,9 @@ use crate::section::{Exhibit, Section, Table};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
+/// The text of a cell that is longer is read, not compared.
+const FIGURE_MAX: usize = 60;
+
 /// What stands at the top.
 pub struct About<'a> {
     pub machine: &'a Machine,
@@ -201,7 +204,9 @@ fn table(page: &mut String, table: &Table) {
         for cell in &row.cells {
             match cell.texts() {
                 (text, None) => {
-                    let _ = write!(page, "<td>{}</td>", escape(&text));
+                    let prose = text.chars().count() > FIGURE_MAX;
+                    let class = if prose { " class=\"prose\"" } else { "" };
+                    let _ = write!(page, "<td{class}>{}</td>", escape(&text));
                 }
                 (text, Some(quartiles)) => {
                     let (text, quartiles) = (escape(&text), escape(&quartiles));

@@ -226,3 +226,41 @@ impl Drop for Theirs {
         guard::leave(self.child.id());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tool(path: &str) -> Tool {
+        Tool {
+            path: path.into(),
+            version: "1".into(),
+        }
+    }
+
+    #[test]
+    fn who_is_absent_is_told_of_and_no_error() {
+        let (kinds, missing) = Kind::found(&Runtimes::default());
+        assert_eq!((kinds.len(), missing.len()), (1, 2));
+        let all = Runtimes {
+            redis: Some(tool("/usr/bin/valkey-server")),
+            nats: Some(tool("/usr/sbin/nats-server")),
+            ..Runtimes::default()
+        };
+        let (kinds, missing) = Kind::found(&all);
+        let labels: Vec<&str> = kinds.iter().map(Kind::label).collect();
+        assert_eq!(labels, ["herd (mio)", "Valkey", "NATS KV"]);
+        assert!(missing.is_empty());
+    }
+
+    #[test]
+    fn a_journal_is_as_large_as_its_files() {
+        let root = std::env::temp_dir().join(format!("herd-size-{}", std::process::id()));
+        fs::create_dir_all(root.join("below")).unwrap();
+        fs::write(root.join("one"), "12345").unwrap();
+        fs::write(root.join("below/two"), "123").unwrap();
+        let sizes = [root.clone(), root.join("one"), root.join("none")].map(|path| size(&path));
+        fs::remove_dir_all(&root).unwrap();
+        assert_eq!(sizes, [8, 5, 0]);
+    }
+}
