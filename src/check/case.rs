@@ -13,12 +13,12 @@
 //! fail. A case may have one of its own. Three lines are whole cases: `invalid ID "LINE" title`, which is
 //! echoed; `position ID "TEXT" title` and `time ID "TEXT" title`, which an IAMAT may have.
 
-use std::time::Duration;
-
+use super::step::Step;
 use super::text::Text;
+use super::words::Words;
 
 /// One case.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Case {
     /// Its name, such as `FRM-02`.
     pub id: String,
@@ -45,102 +45,15 @@ pub struct Rule {
     pub topic: String,
 }
 
-/// What is done, and what must come of it. A connection has a letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Sends pieces, one write each, on a connection that is opened for it if need be; `end`: and no more.
-    Send {
-        /// The connection.
-        on: String,
-        /// The server it is to.
-        to: String,
-        /// The writes.
-        pieces: Vec<Text>,
-        /// Half-close.
-        end: bool,
-    },
-    /// The next line.
-    Read {
-        /// The connection.
-        on: String,
-        /// The line, its LF too.
-        line: Text,
-    },
-    /// The answer to a WHATSAT: an AT line, and the frame of places.
-    Places {
-        /// The connection.
-        on: String,
-        /// The AT line.
-        line: Text,
-        /// Results that there may be.
-        most: usize,
-    },
-    /// Nothing comes for so long.
-    Quiet {
-        /// The connection.
-        on: String,
-        /// For so long.
-        time: Duration,
-    },
-    /// The server closes, without another byte.
-    End {
-        /// The connection.
-        on: String,
-    },
-    /// On a connection of its own: a command, and its answer; again and again within `time`.
-    Ask {
-        /// The server.
-        to: String,
-        /// The command.
-        command: Text,
-        /// One line.
-        line: Text,
-        /// `None`: the first answer counts.
-        within: Option<Duration>,
-    },
-    /// The same with a WHATSAT.
-    Whatsat {
-        /// The server.
-        to: String,
-        /// The command.
-        command: Text,
-        /// The AT line.
-        line: Text,
-        /// Results that there may be.
-        most: usize,
-        /// `None`: the first answer counts.
-        within: Option<Duration>,
-    },
-    /// Something is done to a server.
-    Do {
-        /// Which thing.
-        act: Act,
-        /// To whom.
-        to: String,
-    },
-    /// Time passes.
-    Pause(Duration),
-}
-
-/// What can be done to a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// kill -9.
-    Kill,
-    /// It is started again, and waited for.
-    Start,
-    /// SIGSTOP.
-    Freeze,
-    /// SIGCONT.
-    Thaw,
-}
-
 impl Case {
     /// True if it does something to servers, which only whoever has started them can.
     pub fn needs_processes(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|step| matches!(step, Step::Do { .. }))
+        self.steps.iter().any(Step::needs_processes)
+    }
+
+    /// True if it looks at places: servers must ask the stand-in for them.
+    pub fn needs_places(&self) -> bool {
+        self.steps.iter().any(Step::needs_places)
     }
 }
 
@@ -167,7 +80,7 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
                 let case = cases
                     .last_mut()
                     .ok_or_else(|| at("a step of no case".into()))?;
-                case.steps.push(step(first, &mut words).map_err(at)?);
+                case.steps.push(Step::parse(first, &mut words).map_err(at)?);
             }
             (false, "rule") => {
                 rule = Some(read_rule(&mut words).map_err(at)?);
@@ -182,49 +95,6 @@ pub fn parse(text: &str) -> Result<Vec<Case>, String> {
         }
     }
     Ok(cases)
-}
-
-/// What is left of a line.
-struct Words<'a>(&'a str);
-
-impl<'a> Words<'a> {
-    fn word(&mut self) -> &'a str {
-        let (word, rest) = self.0.split_once(' ').unwrap_or((self.0, ""));
-        self.0 = rest.trim_start();
-        word
-    }
-
-    fn quoted(&mut self) -> Result<&'a str, String> {
-        let inside = self
-            .0
-            .strip_prefix('"')
-            .ok_or("a quotation mark is missing")?;
-        let mut escaped = false;
-        let end = inside.find(|it| {
-            let is_end = it == '"' && !escaped;
-            escaped = it == '\\' && !escaped;
-            is_end
-        });
-        let end = end.ok_or("a quotation mark is missing")?;
-        self.0 = inside[end + 1..].trim_start();
-        Ok(&inside[..end])
-    }
-
-    fn text(&mut self) -> Result<Text, String> {
-        Text::parse(self.quoted()?)
-    }
-
-    fn number(&mut self) -> Result<u64, String> {
-        let word = self.word();
-        word.parse().map_err(|_| format!("{word:?} is no number"))
-    }
-
-    fn time(&mut self) -> Result<Option<Duration>, String> {
-        match self.0.is_empty() {
-            true => Ok(None),
-            false => Ok(Some(Duration::from_millis(self.number()?))),
-        }
-    }
 }
 
 fn read_rule(words: &mut Words<'_>) -> Result<Rule, String> {
@@ -254,6 +124,7 @@ fn case(kind: &str, words: &mut Words<'_>, rule: Rule) -> Result<Case, String> {
             to: String::from("Bailey"),
             command: Text::parse(command)?,
             line: Text::parse(line)?,
+            most: None,
             within: None,
         })
     };
@@ -281,64 +152,6 @@ fn case(kind: &str, words: &mut Words<'_>, rule: Rule) -> Result<Case, String> {
         hint: String::new(),
         steps,
     })
-}
-
-fn step(kind: &str, words: &mut Words<'_>) -> Result<Step, String> {
-    let name = |words: &mut Words<'_>| words.word().to_string();
-    Ok(match kind {
-        "send" => {
-            let (on, to) = (name(words), name(words));
-            let mut pieces = Vec::new();
-            while words.0.starts_with('"') {
-                pieces.push(words.text()?);
-            }
-            let end = words.0 == "end";
-            Step::Send {
-                on,
-                to,
-                pieces,
-                end,
-            }
-        }
-        "read" => Step::Read {
-            on: name(words),
-            line: words.text()?,
-        },
-        "places" => Step::Places {
-            on: name(words),
-            line: words.text()?,
-            most: words.number()? as usize,
-        },
-        "quiet" => Step::Quiet {
-            on: name(words),
-            time: Duration::from_millis(words.number()?),
-        },
-        "end" => Step::End { on: name(words) },
-        "ask" => Step::Ask {
-            to: name(words),
-            command: words.text()?,
-            line: words.text()?,
-            within: words.time()?,
-        },
-        "whatsat" => Step::Whatsat {
-            to: name(words),
-            command: words.text()?,
-            line: words.text()?,
-            most: words.number()? as usize,
-            within: words.time()?,
-        },
-        "kill" => act(Act::Kill, words),
-        "start" => act(Act::Start, words),
-        "freeze" => act(Act::Freeze, words),
-        "thaw" => act(Act::Thaw, words),
-        "pause" => Step::Pause(Duration::from_millis(words.number()?)),
-        other => return Err(format!("{other:?} is no step")),
-    })
-}
-
-fn act(act: Act, words: &mut Words<'_>) -> Step {
-    let to = words.word().to_string();
-    Step::Do { act, to }
 }
 
 #[cfg(test)]

@@ -3,14 +3,16 @@
 use super::case::{Case, parse};
 
 /// The files: a new one is one line here.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 9] = [
     ("echo.txt", include_str!("cases/echo.txt")),
     ("grammar.txt", include_str!("cases/grammar.txt")),
     ("spaces.txt", include_str!("cases/spaces.txt")),
     ("framing.txt", include_str!("cases/framing.txt")),
     ("reports.txt", include_str!("cases/reports.txt")),
     ("whatsat.txt", include_str!("cases/whatsat.txt")),
+    ("places.txt", include_str!("cases/places.txt")),
     ("flood.txt", include_str!("cases/flood.txt")),
+    ("faults.txt", include_str!("cases/faults.txt")),
 ];
 
 /// The servers as the files call them.
@@ -47,6 +49,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::check::places::Manner;
+    use crate::check::step::Step;
 
     #[test]
     fn each_case_has_a_name_of_its_own_a_title_a_rule_and_something_to_do() {
@@ -61,6 +65,11 @@ mod tests {
                 case.id
             );
             assert!(case.rule.sentence.ends_with('.'), "{}", case.id);
+            for step in &case.steps {
+                if let Step::Google(word) = step {
+                    assert!(Manner::named(word).is_some(), "{}: {word}", case.id);
+                }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What cases that failed have in common: likely causes, in words that help to find them. Pure.
 
 use super::case::Case;
-use super::run::Failure;
+use super::failure::Failure;
 use super::wire::Quiet;
 
 /// A cause: what it looks like in one failure.
@@ -12,7 +12,7 @@ struct Cause {
     says: &'static str,
 }
 
-const CAUSES: [Cause; 14] = [
+const CAUSES: [Cause; 19] = [
     Cause {
         looks_like: |_, failure| {
             let text = skew_of(failure);
@@ -121,6 +121,35 @@ const CAUSES: [Cause; 14] = [
         },
         least: 1,
         says: "behind the JSON stand exactly two newlines, and within it never two in a row",
+    },
+    Cause {
+        looks_like: |_, failure| {
+            failure.got.starts_with(b"?") && failure.expected.contains("\"AT ")
+        },
+        least: 1,
+        says: "a command that is right is answered as if it were not: look which of its fields your server minds",
+    },
+    Cause {
+        looks_like: |case, failure| {
+            case.rule.topic == "google" && failure.expected.contains("byte for byte")
+        },
+        least: 2,
+        says: "Google's JSON is printed anew: hand on its bytes, and do not read and write it (json.dumps makes \\u00e9 of é)",
+    },
+    Cause {
+        looks_like: |_, failure| failure.expected.contains("and it was not asked"),
+        least: 1,
+        says: "your server has not asked the stand-in for Google, though COMMAND names it: use the address that it is given",
+    },
+    Cause {
+        looks_like: |case, failure| case.rule.topic == "question" && failure.server == "Google",
+        least: 1,
+        says: "Google is asked about another circle: location=LATITUDE,LONGITUDE in degrees, radius in metres",
+    },
+    Cause {
+        looks_like: |case, _| case.rule.topic == "upstream",
+        least: 2,
+        says: "if Google fails, the client has to wait or gets nothing: catch what goes wrong, and set a time limit",
     },
 ];
 

@@ -4,12 +4,21 @@
 mod case;
 mod cases;
 mod checker;
+mod crowd;
+mod failure;
+mod ghost;
+mod given;
 mod gradescope;
 mod hints;
+mod log;
+mod places;
 mod report;
 mod run;
 mod servers;
+mod step;
+mod talk;
 mod text;
 mod wire;
+mod words;
 
 pub use checker::{Check, Form, Verdict, check};

@@ -3,12 +3,16 @@
 use serde_json::{Value, json};
 
 use super::case::Case;
+use super::failure::Failure;
 use super::hints::hints;
-use super::run::{Failure, Heard, Outcome};
+use super::log::Entry;
+use super::run::Outcome;
 use super::wire::Quiet;
 
 /// How much of an answer is shown around the first byte that differs.
 const AROUND: usize = 60;
+/// How much is shown of what was sent, and of what was expected.
+const SHOWN: usize = 400;
 
 /// Colours, if there is a terminal.
 #[derive(Clone, Copy)]
@@ -68,18 +72,22 @@ pub fn of_case(ran: &Ran<'_>, verbose: bool, style: Style) -> String {
         }
     };
     if verbose {
-        text.extend(outcome.heard.iter().map(of_heard));
+        text.extend(outcome.happened.iter().map(of_entry));
     }
     text
 }
 
-fn of_heard(heard: &Heard) -> String {
-    let bytes = heard.bytes.escape_ascii();
-    format!(
-        "      {:8.3} s {:10} {bytes}\n",
-        heard.when.as_secs_f64(),
-        heard.way
-    )
+/// A line of the log: seconds since the check began, who told whom, the bytes.
+fn of_entry(entry: &Entry) -> String {
+    let bytes = entry.bytes.escape_ascii();
+    let more = entry.length - entry.bytes.len();
+    let more = match more {
+        0 => String::new(),
+        more => format!("… ({more} bytes more)"),
+    };
+    let seconds = entry.when.as_secs_f64();
+    let line = format!("      {seconds:9.3} s  {:24} {bytes}{more}", entry.what);
+    format!("{}\n", line.trim_end())
 }
 
 fn of_failure(failure: &Failure) -> String {
@@ -88,7 +96,7 @@ fn of_failure(failure: &Failure) -> String {
         text += &format!(
             "      sent to {}: {}\n",
             failure.server,
-            failure.sent.escape_ascii()
+            shown(&failure.sent.escape_ascii().to_string())
         );
     }
     let from = failure.at.saturating_sub(AROUND);
@@ -109,7 +117,7 @@ fn of_failure(failure: &Failure) -> String {
             text += &format!("{}^ byte {}\n", " ".repeat(column), failure.at);
         }
     }
-    text += &format!("      expected: {}\n", failure.expected);
+    text += &format!("      expected: {}\n", shown(&failure.expected));
     let then = match failure.quiet {
         Some(Quiet::Silence) => "and then nothing more came in time",
         Some(Quiet::Closed) => "and then the connection was closed",
@@ -118,6 +126,14 @@ fn of_failure(failure: &Failure) -> String {
         None => return text,
     };
     text + &format!("      {then}\n")
+}
+
+/// A text, or the first of it.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}… ({} bytes more)", &text[..end], text.len() - end),
+        None => text.to_string(),
+    }
 }
 
 /// How many passed, of those that are required and of those beyond.
@@ -168,10 +184,8 @@ fn failures<'a>(ran: &'a [Ran<'_>]) -> Vec<(&'a Case, &'a Failure)> {
         .collect()
 }
 
-/// The report for programs: `cases` (`id`, `title`, `rule`, `hint`, `course` true for the specification's own,
-/// `required`, `passed`, `forgiven` by a lenient grader; of one that failed `sent`, `came`, `expected`, `differs_at`), `hints`, `notes`,
-/// `required` and `beyond` (`passed` of `all`). Bytes are escaped as in a C string.
-pub fn json(ran: &[Ran<'_>], notes: &[String]) -> Value {
+/// The report for programs, as NOTES ("The report of a check") documents it.
+pub fn json(ran: &[Ran<'_>], skipped: usize, notes: &[String]) -> Value {
     let case = |(case, outcome): &Ran<'_>| {
         let mut row = json!({
             "id": case.id,
@@ -184,6 +198,7 @@ pub fn json(ran: &[Ran<'_>], notes: &[String]) -> Value {
             "forgiven": outcome.forgiven,
         });
         if let Some(failure) = &outcome.failure {
+            row["server"] = failure.server.clone().into();
             row["sent"] = failure.sent.escape_ascii().to_string().into();
             row["came"] = failure.got.escape_ascii().to_string().into();
             row["expected"] = failure.expected.clone().into();
@@ -196,6 +211,7 @@ pub fn json(ran: &[Ran<'_>], notes: &[String]) -> Value {
     let hint = |(count, says): (usize, &str)| json!({"cases": count, "says": says});
     json!({
         "cases": ran.iter().map(case).collect::<Vec<_>>(),
+        "skipped": skipped,
         "hints": causes.into_iter().map(hint).collect::<Vec<_>>(),
         "notes": notes,
         "required": required,

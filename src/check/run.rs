@@ -4,53 +4,25 @@ use std::collections::BTreeMap;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use serde_json::Value;
-
-use super::case::{Case, Step};
+use super::case::Case;
+use super::crowd;
+use super::failure::{Failure, Judged};
+use super::ghost::Ghost;
+use super::given::compare;
+use super::log::{Entry, Log};
+use super::places::{Circle, Manner as Google, StandIn};
 use super::servers::{CannotRun, Servers};
+use super::step::Step;
+use super::talk::{Manner, Talk};
 use super::text::{Text, Values};
-use super::wire::{Quiet, Wire};
+use super::wire::Quiet;
 
 /// Between two tries of what is to come true soon.
 const AGAIN: Duration = Duration::from_millis(20);
-/// How long more newlines are waited for behind the two.
-const NO_MORE: Duration = Duration::from_millis(60);
-
-/// How a case is judged.
-#[derive(Clone, Copy, Debug)]
-pub struct Manner {
-    /// As graders are.
-    pub lenient: bool,
-    /// How long an answer may take.
-    pub patience: Duration,
-}
-
-/// What went over the wires, in order: when, to or from which server, what.
-pub struct Heard {
-    /// Since the case began.
-    pub when: Duration,
-    /// `> Bailey` or `< Bailey`.
-    pub way: String,
-    /// The bytes.
-    pub bytes: Vec<u8>,
-}
-
-/// Why a case failed.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// The server that was spoken to.
-    pub server: String,
-    /// What was sent to it last on that connection.
-    pub sent: Vec<u8>,
-    /// What came.
-    pub got: Vec<u8>,
-    /// Why no more came, if more was due.
-    pub quiet: Option<Quiet>,
-    /// What was expected, in words or as bytes.
-    pub expected: String,
-    /// The first byte of what came that differs.
-    pub at: usize,
-}
+/// How far degrees may be apart that are the same, and metres.
+const SAME: f64 = 1e-6;
+/// A connection of its own, in the log.
+const ITS_OWN: &str = "client";
 
 /// How a case ended.
 pub struct Outcome {
@@ -58,78 +30,103 @@ pub struct Outcome {
     pub failure: Option<Failure>,
     /// It failed, and a lenient grader would not mind.
     pub forgiven: bool,
-    /// What went over the wires.
-    pub heard: Vec<Heard>,
+    /// What happened on the way, if anybody wants to know.
+    pub happened: Vec<Entry>,
 }
 
 impl Outcome {
+    /// Of a case that could not be run: there is a server that does not start any more.
+    pub fn lost(why: &str) -> Outcome {
+        Outcome {
+            failure: Some(Failure::nothing(
+                "",
+                &format!("five servers that run ({why})"),
+            )),
+            forgiven: false,
+            happened: Vec::new(),
+        }
+    }
+
     /// True if it failed because nothing came.
     pub fn is_silent(&self) -> bool {
-        let quiet = self.failure.as_ref().and_then(|failure| failure.quiet);
-        quiet == Some(Quiet::Silence)
+        self.quiet() == Some(Quiet::Silence)
+    }
+
+    /// True if it failed because a connection ended, or none came about.
+    pub fn is_broken_off(&self) -> bool {
+        matches!(self.quiet(), Some(Quiet::Closed | Quiet::Reset))
+    }
+
+    fn quiet(&self) -> Option<Quiet> {
+        self.failure.as_ref().and_then(|failure| failure.quiet)
     }
 }
 
-struct Talk {
-    wire: Wire,
-    server: String,
-    sent: Vec<u8>,
+/// What all cases have in common.
+pub struct Stage {
+    /// The servers.
+    pub servers: Servers,
+    /// What they ask for places, if they do.
+    pub google: StandIn,
+    /// What happens.
+    pub log: Log,
 }
 
 struct Run<'a> {
-    servers: &'a mut Servers,
+    stage: &'a mut Stage,
     talks: BTreeMap<String, Talk>,
+    ghosts: BTreeMap<String, Ghost>,
     values: Values,
     begun: Instant,
-    heard: Vec<Heard>,
     manner: Manner,
 }
-
-type Judged = Result<(), Failure>;
 
 /// Runs a case.
 ///
 /// # Errors
-/// A server is gone for good.
+/// A server is gone for good, or we are to stop.
 pub fn run(
     case: &Case,
-    servers: &mut Servers,
+    stage: &mut Stage,
     number: u64,
     manner: Manner,
 ) -> Result<Outcome, CannotRun> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let nanos = now.unwrap_or_default().as_nanos() as i128;
     let unique = format!("{}.{number}", nanos / 1_000_000 % 1_000_000_000);
+    stage.google.begin();
     let mut run = Run {
-        servers,
+        stage,
         talks: BTreeMap::new(),
+        ghosts: BTreeMap::new(),
         values: Values::new(&unique, nanos),
         begun: Instant::now(),
-        heard: Vec::new(),
         manner,
     };
     let mut failure = None;
     for step in &case.steps {
+        run.stage.servers.go_on()?;
         if let Step::Do { act, to } = step {
-            run.servers.act(*act, to)?;
+            run.stage.servers.act(*act, to)?;
         } else if let Err(why) = run.step(step) {
             failure = Some(why);
             break;
         }
     }
-    let heard = run.heard;
+    drop(run);
     if case.needs_processes() {
-        servers.mend()?;
+        stage.servers.mend()?;
     }
     Ok(Outcome {
         failure,
         forgiven: false,
-        heard,
+        happened: stage.log.take(),
     })
 }
 
 impl Run<'_> {
     fn step(&mut self, step: &Step) -> Judged {
+        let (manner, patience) = (self.manner, self.manner.patience);
         match step {
             Step::Send {
                 on,
@@ -137,35 +134,58 @@ impl Run<'_> {
                 pieces,
                 end,
             } => self.send(on, to, pieces, *end),
-            Step::Read { on, line } => self.with(on, |run, talk| run.line(talk, line)),
-            Step::Places { on, line, most } => self.with(on, |run, talk| {
-                run.line(talk, line)?;
-                run.places(talk, *most)
-            }),
-            Step::Quiet { on, time } => self.with(on, |run, talk| run.quiet(talk, *time)),
-            Step::End { on } => self.with(on, |run, talk| run.end(talk)),
-            Step::Ask {
-                to,
-                command,
-                line,
-                within,
-            } => self.until(*within, |run| {
-                let mut talk = run.open(to)?;
-                run.say(&mut talk, &[command.bytes(&run.values)])?;
-                run.line(&mut talk, line)
-            }),
-            Step::Whatsat {
-                to,
-                command,
+            Step::Read { on, line } => {
+                let values = &mut self.values;
+                talk(&mut self.talks, on)?.line(line, values, manner)
+            }
+            Step::Places {
+                on,
                 line,
                 most,
+                given,
                 within,
-            } => self.until(*within, |run| {
-                let mut talk = run.open(to)?;
-                run.say(&mut talk, &[command.bytes(&run.values)])?;
-                run.line(&mut talk, line)?;
-                run.places(&mut talk, *most)
-            }),
+            } => {
+                let talk = talk(&mut self.talks, on)?;
+                let patience = within.unwrap_or(patience);
+                let manner = Manner { patience, ..manner };
+                talk.line(line, &mut self.values, manner)?;
+                let frame = talk.places(*most, patience)?;
+                match given {
+                    true => given_by(&self.stage.google, talk, &frame, *most),
+                    false => Ok(()),
+                }
+            }
+            Step::Quiet { on, time } => talk(&mut self.talks, on)?.quiet(*time),
+            Step::End { on } => talk(&mut self.talks, on)?.end(patience),
+            Step::Reset { on } => {
+                talk(&mut self.talks, on)?;
+                self.talks.remove(on).into_iter().for_each(Talk::reset);
+                Ok(())
+            }
+            Step::Ask { .. } => self.ask(step),
+            Step::Google(word) => self.google(word),
+            Step::Asked {
+                latitude,
+                longitude,
+                radius,
+            } => self.asked(*latitude, *longitude, *radius),
+            Step::By(time) => self.by(*time),
+            Step::Crowd { clients, reports } => {
+                let Stage { servers, log, .. } = &*self.stage;
+                crowd::crowd(servers, log, &self.values, manner, [*clients, *reports])
+            }
+            Step::Burst {
+                to,
+                reports,
+                length,
+            } => self.burst(to, [*reports, *length]),
+            Step::Stand { to } => self.stand(to),
+            Step::Told {
+                to,
+                text,
+                most,
+                time,
+            } => self.told(to, text, *most, *time),
             Step::Pause(time) => {
                 thread::sleep(*time);
                 Ok(())
@@ -174,15 +194,30 @@ impl Run<'_> {
         }
     }
 
-    /// Again and again, on new connections, until it is right or the time is over.
-    fn until(
-        &mut self,
-        within: Option<Duration>,
-        mut one: impl FnMut(&mut Self) -> Judged,
-    ) -> Judged {
+    /// On a new connection; again and again on new ones, until it is right or the time is over.
+    fn ask(&mut self, step: &Step) -> Judged {
+        let Step::Ask {
+            to,
+            command,
+            line,
+            most,
+            within,
+        } = step
+        else {
+            return Ok(());
+        };
+        let mut once = || {
+            let mut talk = self.open(ITS_OWN, to)?;
+            talk.say(&[command.bytes(&self.values)])?;
+            talk.line(line, &mut self.values, self.manner)?;
+            match most {
+                Some(most) => talk.places(*most, self.manner.patience).map(drop),
+                None => Ok(()),
+            }
+        };
         let until = within.map(|within| Instant::now() + within);
         loop {
-            let judged = one(self);
+            let judged = once();
             let is_over = until.is_none_or(|until| Instant::now() >= until);
             if judged.is_ok() || is_over {
                 return judged;
@@ -191,197 +226,118 @@ impl Run<'_> {
         }
     }
 
-    fn with(&mut self, on: &str, what: impl FnOnce(&mut Self, &mut Talk) -> Judged) -> Judged {
-        let Some(mut talk) = self.talks.remove(on) else {
-            return Err(nothing(
-                "",
-                &format!("a connection {on:?}: the case never opened it"),
-            ));
-        };
-        let judged = what(self, &mut talk);
-        self.talks.insert(on.to_string(), talk);
-        judged
-    }
-
-    fn open(&mut self, to: &str) -> Result<Talk, Failure> {
-        let refused = |why: String| nothing(to, &format!("a connection ({why})"));
-        let address = self.servers.address(to);
-        let address = address.ok_or_else(|| refused(String::from("there is no such server")))?;
-        let wire = Wire::connect(address).map_err(|error| refused(error.to_string()))?;
-        Ok(Talk {
-            wire,
-            server: to.to_string(),
-            sent: Vec::new(),
-        })
+    fn open(&self, on: &str, to: &str) -> Result<Talk, Failure> {
+        Talk::open(on, to, self.stage.servers.address(to), &self.stage.log)
     }
 
     fn send(&mut self, on: &str, to: &str, pieces: &[Text], end: bool) -> Judged {
         let mut talk = match self.talks.remove(on) {
             Some(talk) => talk,
-            None => self.open(to)?,
+            None => self.open(on, to)?,
         };
         let pieces: Vec<Vec<u8>> = pieces.iter().map(|text| text.bytes(&self.values)).collect();
-        let said = self.say(&mut talk, &pieces);
+        let said = talk.say(&pieces);
         if end {
-            // If it is gone, the next read says so.
-            let _ = talk.wire.end();
+            talk.half_close();
         }
         self.talks.insert(on.to_string(), talk);
         said
     }
 
-    fn say(&mut self, talk: &mut Talk, pieces: &[Vec<u8>]) -> Judged {
-        talk.sent = pieces.concat();
-        for piece in pieces {
-            self.note(format!("> {}", talk.server), piece);
-        }
-        let sent = talk.wire.send(pieces);
-        sent.map_err(|error| failed(talk, Vec::new(), &format!("that it reads on ({error})"), 0))
-    }
-
-    fn line(&mut self, talk: &mut Talk, expected: &Text) -> Judged {
-        let wanted = format!("\"{}\"", expected.shown(&self.values));
-        let line = match talk.wire.line(self.manner.patience) {
-            Ok(line) => line,
-            Err(_)
-                if self.manner.lenient && expected.forgives(&talk.wire.pending, &self.values) =>
-            {
-                std::mem::take(&mut talk.wire.pending)
-            }
-            Err(quiet) => {
-                let got = std::mem::take(&mut talk.wire.pending);
-                let at = expected.matches(&got, &self.values);
-                let at = at.err().map_or(got.len(), |mismatch| mismatch.at);
-                let mut failure = failed(talk, got, &wanted, at);
-                failure.quiet = Some(quiet);
-                self.note(format!("< {}", talk.server), &failure.got);
-                return Err(failure);
-            }
-        };
-        self.note(format!("< {}", talk.server), &line);
-        let judged = match self.manner.lenient && expected.forgives(&line, &self.values) {
-            true => Ok(()),
-            false => expected.matches(&line, &self.values),
-        };
-        judged.map_err(|mismatch| {
-            let expected = format!("{} from there on, in {}", mismatch.expected, wanted);
-            failed(talk, line.clone(), &expected, mismatch.at)
-        })?;
-        if line.starts_with(b"AT ") {
-            let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
-            self.values.set("at", text);
-        }
+    fn google(&mut self, word: &str) -> Judged {
+        let manner = Google::named(word);
+        let manner = manner.ok_or_else(|| wrong_case(&format!("a manner {word:?}")))?;
+        self.stage.google.behave(manner);
         Ok(())
     }
 
-    /// The frame of places: a JSON object, and two newlines, no less and no more.
-    fn places(&mut self, talk: &mut Talk, most: usize) -> Judged {
-        let frame = |bytes: &[u8]| {
-            let end = bytes.windows(2).position(|pair| pair == b"\n\n");
-            end.map(|at| at + 2)
+    fn asked(&self, latitude: f64, longitude: f64, radius: f64) -> Judged {
+        let asked = self.stage.google.asked();
+        let is_near = |a: f64, b: f64| (a - b).abs() < SAME;
+        let is_it = |it: &Circle| {
+            is_near(it.latitude, latitude)
+                && is_near(it.longitude, longitude)
+                && is_near(it.radius, radius)
         };
-        let body = talk.wire.read(self.manner.patience, frame);
-        let body = body.map_err(|quiet| {
-            let got = std::mem::take(&mut talk.wire.pending);
-            let at = got.len();
-            let expected = "a JSON object, and then exactly two newlines";
-            let mut failure = failed(talk, got, expected, at);
-            failure.quiet = Some(quiet);
-            failure
+        if asked.iter().any(is_it) {
+            return Ok(());
+        }
+        let shown = |it: &Circle| {
+            let Circle {
+                latitude,
+                longitude,
+                radius,
+            } = it;
+            format!("location {latitude},{longitude} radius {radius}; ")
+        };
+        let got: String = asked.iter().map(shown).collect();
+        let expected = format!(
+            "a question to Google: location {latitude},{longitude} radius {radius} (in metres)"
+        );
+        Err(Failure::new("Google", b"", got.into_bytes(), &expected, 0))
+    }
+
+    fn by(&self, time: Duration) -> Judged {
+        let taken = self.begun.elapsed();
+        if taken <= time {
+            return Ok(());
+        }
+        let expected = format!("all of this within {time:?}, and not {taken:?}");
+        Err(Failure::new("", b"", Vec::new(), &expected, 0))
+    }
+
+    fn burst(&mut self, to: &str, many: [u64; 2]) -> Judged {
+        let mut talk = self.open(ITS_OWN, to)?;
+        crowd::burst(&mut talk, to, &mut self.values, self.manner, many)
+    }
+
+    fn stand(&mut self, to: &str) -> Judged {
+        let address = self.stage.servers.address(to);
+        let address = address.ok_or_else(|| wrong_case(&format!("a server {to:?}")))?;
+        let ghost = Ghost::stand(to, address, &self.stage.log).map_err(|error| {
+            let expected = format!("that its port is free once it is killed ({error})");
+            Failure::nothing(to, &expected)
         })?;
-        self.note(format!("< {}", talk.server), &body);
-        let json: Result<Value, _> = serde_json::from_slice(&body[..body.len() - 2]);
-        let value = json.map_err(|error| {
-            let expected = format!("a JSON object, newlines in it never two in a row ({error})");
-            failed(talk, body.clone(), &expected, body.len() - 2)
-        })?;
-        let results = value.get("results").or_else(|| value.get("places"));
-        let count = results.and_then(Value::as_array).map_or(0, Vec::len);
-        if !value.is_object() || count > most {
-            let expected = format!("an object with at most {most} results, not {count}");
-            return Err(failed(talk, body, &expected, 0));
-        }
-        // Newlines that are too many come with the rest, or soon behind it.
-        let more = talk
-            .wire
-            .read(NO_MORE, |bytes| (!bytes.is_empty()).then_some(1));
-        match more {
-            Ok(byte) if byte == b"\n" => {
-                let expected = "exactly two newlines at the end, not more";
-                Err(failed(talk, byte, expected, 0))
-            }
-            Ok(byte) => {
-                talk.wire.pending.splice(0..0, byte);
-                Ok(())
-            }
-            Err(_) => Ok(()),
-        }
+        self.ghosts.insert(to.to_string(), ghost);
+        Ok(())
     }
 
-    fn quiet(&mut self, talk: &mut Talk, time: Duration) -> Judged {
-        match talk
-            .wire
-            .read(time, |bytes| (!bytes.is_empty()).then_some(bytes.len()))
-        {
-            Ok(got) => {
-                self.note(format!("< {}", talk.server), &got);
-                Err(failed(talk, got, "nothing: no answer is due here", 0))
-            }
-            Err(Quiet::Silence) => Ok(()),
-            Err(quiet) => {
-                let mut failure = failed(talk, Vec::new(), "an open connection", 0);
-                failure.quiet = Some(quiet);
-                Err(failure)
-            }
+    fn told(&mut self, to: &str, text: &Text, most: usize, time: Duration) -> Judged {
+        let ghost = self.ghosts.get(to);
+        let ghost = ghost.ok_or_else(|| wrong_case(&format!("that we stand for {to:?}")))?;
+        thread::sleep(time);
+        let count = ghost.count(&text.bytes(&self.values));
+        if count <= most {
+            return Ok(());
         }
-    }
-
-    fn end(&mut self, talk: &mut Talk) -> Judged {
-        match talk.wire.read(self.manner.patience, |bytes| {
-            (!bytes.is_empty()).then_some(bytes.len())
-        }) {
-            Err(Quiet::Closed) => Ok(()),
-            Ok(got) => Err(failed(
-                talk,
-                got,
-                "the end of the connection, and nothing more",
-                0,
-            )),
-            Err(quiet) => {
-                let mut failure = failed(talk, Vec::new(), "the end of the connection", 0);
-                failure.quiet = Some(quiet);
-                Err(failure)
-            }
-        }
-    }
-
-    fn note(&mut self, way: String, bytes: &[u8]) {
-        self.heard.push(Heard {
-            when: self.begun.elapsed(),
-            way,
-            bytes: bytes.to_vec(),
-        });
+        let shown = text.shown(&self.values);
+        let expected = format!(
+            "that {to} is told \"{shown}\" {most} times at most; it was told {count} times"
+        );
+        Err(Failure::new(to, b"", Vec::new(), &expected, 0))
     }
 }
 
-fn failed(talk: &Talk, got: Vec<u8>, expected: &str, at: usize) -> Failure {
-    Failure {
-        server: talk.server.clone(),
-        sent: talk.sent.clone(),
-        got,
-        quiet: None,
-        expected: expected.to_string(),
-        at,
-    }
+fn talk<'a>(talks: &'a mut BTreeMap<String, Talk>, on: &str) -> Result<&'a mut Talk, Failure> {
+    let talk = talks.get_mut(on);
+    talk.ok_or_else(|| wrong_case(&format!("a connection {on:?}")))
 }
 
-fn nothing(server: &str, expected: &str) -> Failure {
-    Failure {
-        server: server.to_string(),
-        sent: Vec::new(),
-        got: Vec::new(),
-        quiet: Some(Quiet::Closed),
-        expected: expected.to_string(),
-        at: 0,
+/// A mistake of the case's own: a test reads and runs them all.
+fn wrong_case(lacks: &str) -> Failure {
+    Failure::nothing("", &format!("{lacks}: the case has none"))
+}
+
+/// Looks whether a frame is what the stand-in gave, in one of its answers.
+fn given_by(google: &StandIn, talk: &Talk, frame: &[u8], most: usize) -> Judged {
+    let mut differs = None;
+    for gave in google.gave() {
+        match compare(frame, &gave, most) {
+            Ok(()) => return Ok(()),
+            Err(difference) => differs = Some(difference),
+        }
     }
+    let never = || (0, String::from("what Google says, and it was not asked"));
+    let (at, expected) = differs.unwrap_or_else(never);
+    Err(talk.failed(frame.to_vec(), &expected, at))
 }

@@ -5,11 +5,14 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::case::Act;
+use super::log::Log;
+use super::places::Urls;
+use super::step::Act;
 use crate::herd::Roster;
 
 /// A server listens within this time, or it is not going to.
@@ -36,6 +39,10 @@ struct Server {
 pub struct Servers {
     command: Vec<String>,
     servers: Vec<Server>,
+    google: Urls,
+    log: Log,
+    /// Somebody wants us to stop.
+    stop: Arc<AtomicBool>,
 }
 
 /// Why there is nothing to check.
@@ -50,8 +57,14 @@ impl fmt::Display for CannotRun {
 
 impl Servers {
     /// Those of this herd. `command` starts each, with `{name}` in it for its name; without one they are
-    /// up already.
-    pub fn new(roster: &Roster, command: &[String]) -> Servers {
+    /// up already. Once `stop` is set, nothing more is waited for.
+    pub fn new(
+        roster: &Roster,
+        command: &[String],
+        google: Urls,
+        log: &Log,
+        stop: &Arc<AtomicBool>,
+    ) -> Servers {
         let server = |server: &crate::herd::Server| Server {
             name: server.name.clone(),
             address: server.address,
@@ -61,6 +74,36 @@ impl Servers {
         Servers {
             command: command.to_vec(),
             servers: roster.servers.iter().map(server).collect(),
+            google,
+            log: log.clone(),
+            stop: Arc::clone(stop),
+        }
+    }
+
+    /// True if COMMAND tells them where the stand-in for Google is.
+    pub fn know_google(&self) -> bool {
+        let told = self.google.told();
+        let names = |word: &String| {
+            let mut told = told.iter();
+            told.any(|(name, variable, _)| word.contains(name) || word.contains(variable))
+        };
+        self.command.iter().any(names)
+    }
+
+    /// The servers' names.
+    pub fn names(&self) -> Vec<String> {
+        let names = self.servers.iter().map(|server| server.name.clone());
+        names.collect()
+    }
+
+    /// Looks whether we may go on.
+    ///
+    /// # Errors
+    /// Somebody wants us to stop.
+    pub fn go_on(&self) -> Result<(), CannotRun> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(CannotRun(String::from("stopped by a signal"))),
+            false => Ok(()),
         }
     }
 
@@ -102,6 +145,7 @@ impl Servers {
     pub fn act(&mut self, act: Act, name: &str) -> Result<(), CannotRun> {
         let found = self.servers.iter().position(|server| server.name == name);
         let index = found.ok_or_else(|| CannotRun(format!("{name} is no server")))?;
+        self.log.note(&format!("{} {name}", act.word()), b"");
         match act {
             Act::Kill => {
                 if let Some(mut child) = self.servers[index].child.take() {
@@ -139,6 +183,8 @@ impl Servers {
             };
             signal(child, "CONT");
             if matches!(child.try_wait(), Ok(Some(_))) {
+                // Whatever it has started itself goes with it.
+                signal(child, "KILL");
                 self.servers[index].child = None;
                 self.spawn(index)?;
                 self.wait(index)?;
@@ -191,16 +237,21 @@ impl Servers {
 
     fn spawn(&mut self, index: usize) -> Result<(), CannotRun> {
         let server = &mut self.servers[index];
-        let words: Vec<String> = self
-            .command
-            .iter()
-            .map(|word| word.replace("{name}", &server.name))
-            .collect();
+        let told = self.google.told();
+        let filled = |word: &String| {
+            let word = word.replace("{name}", &server.name);
+            let fill =
+                |word: String, (name, _, value): &(&str, &str, &str)| word.replace(name, value);
+            told.iter().fold(word, fill)
+        };
+        let words: Vec<String> = self.command.iter().map(filled).collect();
         let Some((program, arguments)) = words.split_first() else {
             return Ok(());
         };
+        let variables = told.map(|(_, variable, value)| (variable, value));
         let mut child = Command::new(program)
             .args(arguments)
+            .envs(variables)
             // A group of its own: what it starts is found again, and Ctrl-C is ours.
             .process_group(0)
             .stdin(Stdio::null())
@@ -209,21 +260,24 @@ impl Servers {
             .spawn()
             .map_err(|error| CannotRun(format!("{program}: {error}")))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let what = format!("{} prints", server.name);
+        let printed = &server.printed;
         stdout
             .into_iter()
-            .for_each(|output| listen(output, &server.printed));
+            .for_each(|output| listen(output, printed, self.log.clone(), what.clone()));
         stderr
             .into_iter()
-            .for_each(|output| listen(output, &server.printed));
+            .for_each(|output| listen(output, printed, self.log.clone(), what.clone()));
         server.child = Some(child);
         Ok(())
     }
 
     fn wait(&mut self, index: usize) -> Result<(), CannotRun> {
         let until = Instant::now() + START;
-        let server = &mut self.servers[index];
-        let (name, address) = (&server.name, server.address);
         loop {
+            self.go_on()?;
+            let server = &mut self.servers[index];
+            let (name, address) = (&server.name, server.address);
             if TcpStream::connect_timeout(&address, GLANCE * 10).is_ok() {
                 return Ok(());
             }
@@ -268,7 +322,7 @@ fn signal(child: &Child, name: &str) {
 }
 
 /// Keeps the last of what a server prints, so that it never waits for somebody to read.
-fn listen(mut output: impl Read + Send + 'static, printed: &Printed) {
+fn listen(mut output: impl Read + Send + 'static, printed: &Printed, log: Log, what: String) {
     let printed = Arc::clone(printed);
     let _ = thread::Builder::new().spawn(move || {
         let mut piece = [0; 4096];
@@ -276,6 +330,7 @@ fn listen(mut output: impl Read + Send + 'static, printed: &Printed) {
             if count == 0 {
                 break;
             }
+            log.note(&what, &piece[..count]);
             let mut printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
             printed.extend_from_slice(&piece[..count]);
             let old = printed.len().saturating_sub(LAST_WORDS);

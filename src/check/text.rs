@@ -14,16 +14,46 @@ pub enum Part {
     Bytes(Vec<u8>),
     /// A value of the case: `id`, `id2`, `now`, `now-100`, …
     Value(String),
-    /// In an answer: a skew. With a number of seconds, one that is within a few of it.
-    Skew(Option<i64>),
+    /// In an answer: a skew, of any value or about this one.
+    Skew(Option<About>),
+}
+
+/// What a skew is to be, in milliseconds. If a case writes it with decimals, its fraction counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    least: i64,
+    wanted: i64,
+    most: i64,
+}
+
+impl About {
+    fn parse(seconds: &str) -> Option<About> {
+        let number: f64 = seconds.parse().ok()?;
+        let wanted = (number * 1e3).round() as i64;
+        let (below, above) = match seconds.contains('.') {
+            true => FRACTION_TOLERANCE,
+            false => (SKEW_TOLERANCE, SKEW_TOLERANCE),
+        };
+        Some(About {
+            least: wanted - below,
+            wanted,
+            most: wanted + above,
+        })
+    }
+
+    fn seconds(self) -> f64 {
+        self.wanted as f64 / 1e3
+    }
 }
 
 /// A text with values in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text(pub Vec<Part>);
 
-/// How far a skew may be from what is expected, in seconds: clocks are not set that well.
-const SKEW_TOLERANCE: f64 = 5.0;
+/// How far a skew may be from what is expected, in milliseconds: clocks are not set that well.
+const SKEW_TOLERANCE: i64 = 5_000;
+/// How far below and above if the fraction counts: a report takes a moment, and never less than none.
+const FRACTION_TOLERANCE: (i64, i64) = (100, 2_000);
 
 /// Why an answer is none that was expected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +115,7 @@ impl Text {
             Part::Bytes(plain) => plain.escape_ascii().to_string(),
             Part::Value(name) => values.get(name),
             Part::Skew(None) => String::from("(skew)"),
-            Part::Skew(Some(seconds)) => format!("(skew of about {seconds:+})"),
+            Part::Skew(Some(about)) => format!("(skew of about {:+})", about.seconds()),
         };
         self.0.iter().map(part).collect()
     }
@@ -138,7 +168,7 @@ fn part(name: &str) -> Result<Part, String> {
     if let Some(number) = name.strip_prefix("skew") {
         let seconds = match number.is_empty() {
             true => None,
-            false => Some(number.parse().map_err(|_| format!("${{{name}}}"))?),
+            false => Some(About::parse(number).ok_or_else(|| format!("${{{name}}}"))?),
         };
         return Ok(Part::Skew(seconds));
     }
@@ -184,7 +214,7 @@ fn literal(plain: &[u8], answer: &[u8], at: usize) -> Result<usize, Mismatch> {
     ))
 }
 
-fn skew(wanted: Option<i64>, answer: &[u8], at: usize) -> Result<usize, Mismatch> {
+fn skew(wanted: Option<About>, answer: &[u8], at: usize) -> Result<usize, Mismatch> {
     let rest = &answer[at.min(answer.len())..];
     let length = rest.iter().take_while(|byte| !byte.is_ascii_whitespace());
     let length = length.count();
@@ -197,13 +227,15 @@ fn skew(wanted: Option<i64>, answer: &[u8], at: usize) -> Result<usize, Mismatch
     if !digits.is_some_and(|(a, b)| all_digits(a) && all_digits(b) && b.len() == 9) {
         return Err(mismatch(at, form));
     }
-    let seconds: f64 = text.parse().unwrap_or(f64::NAN);
-    match wanted {
-        Some(wanted) if (seconds - wanted as f64).abs() > SKEW_TOLERANCE => Err(mismatch(
-            at,
-            &format!("a skew of about {wanted:+} s (their clock to ours)"),
-        )),
-        _ => Ok(length),
+    let millis = text.parse().map_or(f64::NAN, |seconds: f64| seconds * 1e3);
+    let is_far = |about: &About| millis < about.least as f64 || millis > about.most as f64;
+    match wanted.filter(is_far) {
+        Some(about) => {
+            let seconds = about.seconds();
+            let expected = format!("a skew of about {seconds:+} s (their clock to ours)");
+            Err(mismatch(at, &expected))
+        }
+        None => Ok(length),
     }
 }
 
@@ -222,6 +254,14 @@ impl Values {
         values.insert(String::from("t"), seconds(now));
         values.insert(String::from("unique"), unique.to_string());
         Values { values, now }
+    }
+
+    /// Those of one client of many.
+    pub fn of(&self, number: u64) -> Values {
+        let mut values = self.clone();
+        let unique = format!("{}.{number}", self.values.get("unique").map_or("", |it| it));
+        values.set("unique", unique);
+        values
     }
 
     /// A value that a case learned: `at`, the last AT line.
@@ -302,5 +342,13 @@ mod tests {
         let near = Text::parse("${skew-100}\\n").expect("a text");
         assert!(near.matches(b"-99.500000000\n", &values()).is_ok());
         assert!(near.matches(b"+99.500000000\n", &values()).is_err());
+        let exact = Text::parse("${skew86400.25}\\n").expect("a text");
+        assert!(exact.matches(b"+86400.250123456\n", &values()).is_ok());
+        let cut = exact.matches(b"+86400.000000000\n", &values());
+        let expected = cut.expect_err("its fraction is missing").expected;
+        assert_eq!(
+            expected,
+            "a skew of about +86400.25 s (their clock to ours)"
+        );
     }
 }

@@ -4,10 +4,13 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use memchr::memmem;
+use socket2::SockRef;
+
 /// How long an answer may take.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 /// The longest answer that is read.
-const ANSWER_MAX: usize = 16 << 20;
+const ANSWER_MAX: usize = 2 << 20;
 /// Between two writes that are to arrive apart.
 const APART: Duration = Duration::from_millis(30);
 
@@ -68,6 +71,12 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write)
     }
 
+    /// Breaks the connection off: the other side hears a reset, not an end.
+    pub fn reset(self) {
+        // A socket that cannot be told so is closed in good order.
+        let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+
     /// Reads on until `is_enough` says how many of the bytes that came are what was asked for.
     ///
     /// # Errors
@@ -75,7 +84,7 @@ impl Wire {
     pub fn read(
         &mut self,
         within: Duration,
-        is_enough: impl Fn(&[u8]) -> Option<usize>,
+        mut is_enough: impl FnMut(&[u8]) -> Option<usize>,
     ) -> Result<Vec<u8>, Quiet> {
         let until = Instant::now() + within;
         loop {
@@ -105,16 +114,18 @@ impl Wire {
         }
     }
 
-    /// The next line, its LF too.
+    /// All up to and with the next `end`, which is at least a byte.
     ///
     /// # Errors
     /// As [`Wire::read`].
-    pub fn line(&mut self, within: Duration) -> Result<Vec<u8>, Quiet> {
+    pub fn up_to(&mut self, end: &[u8], within: Duration) -> Result<Vec<u8>, Quiet> {
+        // What was looked through is not looked through again.
+        let mut from = 0;
         self.read(within, |bytes| {
-            bytes
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map(|at| at + 1)
+            let at = memmem::find(&bytes[from..], end);
+            let found = at.map(|at| from + at + end.len());
+            from = (bytes.len() + 1).saturating_sub(end.len());
+            found
         })
     }
 }

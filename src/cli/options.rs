@@ -116,7 +116,11 @@ pub fn seconds(matches: &Matches, name: &str, default: Duration) -> Result<Durat
 }
 
 /// What no option says.
-const BEHAVIOUR: &str = "Signals:
+const BEHAVIOUR: &str = "In the COMMAND of --check:
+    {name} is each server's name; {places_http} is where a stand-in for Google is, in plain text;
+    {places_url} where it is by TLS, and {ca_file} the authority that vouches for it. The last three
+    are in HERD_PLACES_HTTP, HERD_PLACES_URL and HERD_CA_FILE, too.
+Signals:
     SIGTERM and SIGINT stop a server; the second one at once. SIGHUP reads its certificates again and
     opens its journal anew; it stops a server whose terminal is gone (not one that nohup started).
 Exit status:

@@ -110,24 +110,20 @@ impl<'a> Table<'a> {
             found.truncate(bound);
         }
         found.sort_unstable();
-        let results = found
-            .iter()
-            .filter_map(|&(_, _, index)| self.result(index))
-            .collect::<Vec<_>>()
-            .join(",");
-        let end = if results.is_empty() { "" } else { "\n   " };
         // Writing to a Vec cannot fail.
         let _ = write!(
             out,
-            r#"{{
-   "html_attributions" : [
-      "{CREDIT}"
-   ],
-   "results" : [{results}{end}],
-   "status" : "OK"
-}}
-"#
+            "{{\n   \"html_attributions\" : [\n      \"{CREDIT}\"\n   ],\n   \"results\" : ["
         );
+        let mut results = found.iter().filter_map(|&(.., index)| self.result(index));
+        if let Some(first) = results.next() {
+            let _ = write!(out, "{first}");
+            for another in results {
+                let _ = write!(out, ",{another}");
+            }
+            out.extend_from_slice(b"\n   ");
+        }
+        out.extend_from_slice(b"],\n   \"status\" : \"OK\"\n}\n");
         cost
     }
 
@@ -178,10 +174,28 @@ impl<'a> Table<'a> {
         str::from_utf8(rest.get(..usize::from(*length))?).ok()
     }
 
-    fn result(&self, index: usize) -> Option<String> {
+    fn result(&self, index: usize) -> Option<Shown<'a>> {
         let place = Place::read(self.places.get(index)?);
         let country = *self.countries.get(usize::from(place.country))?;
-        Some(format!(
+        Some(Shown {
+            name: self.name(place.name)?,
+            country: self.name(country)?,
+            place,
+        })
+    }
+}
+
+/// A place as Google shows it.
+struct Shown<'a> {
+    place: Place,
+    name: &'a str,
+    country: &'a str,
+}
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
             r#"
       {{
          "geometry" : {{
@@ -195,12 +209,12 @@ impl<'a> Table<'a> {
          "types" : [ "locality", "political" ],
          "vicinity" : {}
       }}"#,
-            Degrees(place.latitude),
-            Degrees(place.longitude),
-            Quoted(self.name(place.name)?),
-            place.geonameid,
-            Quoted(self.name(country)?),
-        ))
+            Degrees(self.place.latitude),
+            Degrees(self.place.longitude),
+            Quoted(self.name),
+            self.place.geonameid,
+            Quoted(self.country),
+        )
     }
 }
 

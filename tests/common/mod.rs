@@ -7,10 +7,11 @@
 
 pub mod certificates;
 mod client;
-pub mod conformance;
 mod fake;
+pub mod gradescope;
 mod herd;
 mod places;
+mod ports;
 mod process;
 mod proxy;
 pub mod sockets;
@@ -19,7 +20,8 @@ pub use client::{Client, PATIENCE, Quiet, Whatsat, latin1, to_latin1};
 pub use fake::Fake;
 pub use herd::{Herd, LINKS, NAMES, Plan};
 pub use places::Places;
-pub use process::{Exit, TempDir, fifo, on_a_full_disk, run_herd, wait_for_exit};
+pub use ports::free_ports;
+pub use process::{Exit, TempDir, example, fifo, on_a_full_disk, run_herd, wait_for_exit};
 pub use proxy::{Proxy, Road};
 
 use std::sync::atomic::{AtomicU64, Ordering};

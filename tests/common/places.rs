@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use super::{Plan, TempDir, wait_for, wait_until};
+use super::{Plan, TempDir, example, wait_for, wait_until};
 
 /// How long it may take to start, on a busy machine.
 const LIFE: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ impl Places {
     pub fn alone(args: &[&str]) -> Places {
         let directory = TempDir::new();
         let out = directory.path().join("out");
-        let child = Command::new(program())
+        let child = Command::new(example("places"))
             .args(args)
             .args(["--ca-file", "ca.pem"])
             .current_dir(directory.path())
@@ -144,17 +144,4 @@ impl Drop for Places {
             eprintln!("--- the end of what Places said\n{}", tail.join("\n"));
         }
     }
-}
-
-/// `cargo test` builds the examples too, beside the directory of the tests.
-fn program() -> PathBuf {
-    let me = std::env::current_exe().expect("a test program has a path");
-    let profile = me.ancestors().nth(2).expect("it stands in target/*/deps");
-    let program = profile.join(format!("examples/places{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        program.is_file(),
-        "no {}: run `cargo build --example places`, in the profile of the tests",
-        program.display()
-    );
-    program
 }

@@ -147,3 +147,16 @@ pub fn read_text(path: &Path) -> String {
         .map(|bytes| super::latin1(&bytes))
         .unwrap_or_default()
 }
+
+/// An example. `cargo test` builds them too, beside the directory of the tests.
+pub fn example(name: &str) -> PathBuf {
+    let me = std::env::current_exe().expect("a test program has a path");
+    let profile = me.ancestors().nth(2).expect("it stands in target/*/deps");
+    let program = profile.join(format!("examples/{name}{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        program.is_file(),
+        "no {}: run `cargo build --example {name}`, in the profile of the tests",
+        program.display()
+    );
+    program
+}

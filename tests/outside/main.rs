@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod autograder;
 mod certificates;
 mod check;
 mod evil;

@@ -5,7 +5,6 @@ mod common;
 
 mod check;
 mod cli;
-mod conformance;
 mod course;
 mod crash;
 mod faults;
@@ -15,6 +14,7 @@ mod grammar;
 mod herd;
 mod journal;
 mod limits;
+mod lossy;
 mod secured;
 mod short_links;
 mod snapshot;

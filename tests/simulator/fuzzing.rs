@@ -29,23 +29,51 @@ fn data(path: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The lines of the conformance cases, as they are sent.
+/// The lines of the checker's cases, those that are sent and those that are expected.
 fn case_lines() -> Vec<Vec<u8>> {
-    let cases: serde_json::Value = serde_json::from_slice(&data("cases/cases.json")).expect("JSON");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/check/cases");
     let mut lines = Vec::new();
-    for case in cases["cases"].as_array().expect("cases") {
-        for step in case["steps"].as_array().expect("steps") {
-            let sent = step["data"].as_str().unwrap_or_default();
-            let sent = sent
-                .replace("${cid}", "kiwi.cs.ucla.edu")
-                .replace("${now}", "1621464827.959498503");
-            lines.extend(sent.split('\n').map(|line| line.as_bytes().to_vec()));
+    for file in std::fs::read_dir(folder).expect("a folder of cases") {
+        let text = std::fs::read_to_string(file.expect("a file").path()).expect("text");
+        for quoted in text
+            .lines()
+            .flat_map(|line| line.split('"').skip(1).step_by(2))
+        {
+            let text = quoted
+                .replace("${id}", "kiwi.cs.ucla.edu")
+                .replace("${now}", "1621464827.959498503")
+                .replace("${skew}", "+0.123456789");
+            lines.extend(
+                unescaped(&text)
+                    .split(|byte| *byte == b'\n')
+                    .map(<[u8]>::to_vec),
+            );
         }
     }
     lines.sort();
     lines.dedup();
     lines.retain(|line| line.len() < LENGTH_MAX);
     lines
+}
+
+/// As the cases escape bytes; what they escape otherwise stays as it stands.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let hex = |digits: &[u8]| u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok();
+        let (byte, length) = match (first, behind) {
+            (b'\\', [b'n', ..]) => (b'\n', 2),
+            (b'\\', [b't', ..]) => (b'\t', 2),
+            (b'\\', [b'r', ..]) => (b'\r', 2),
+            (b'\\', [b'0', ..]) => (0, 2),
+            (b'\\', [b'x', a, b, ..]) => (hex(&[*a, *b]).unwrap_or(first), 4),
+            _ => (first, 1),
+        };
+        bytes.push(byte);
+        rest = &rest[length..];
+    }
+    bytes
 }
 
 /// Lines such as phones send, with as many digits before each point and behind it as there can well be:

@@ -21,6 +21,9 @@ use std::time::Duration;
 /// Children that have not been waited for.
 static ALIVE: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
+/// Between a word to end and a kill.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Starts the thread that waits for a signal or the end of `limit`; it then
 /// also removes the lab's directory.
 pub fn watch(lab: &Lab, limit: Duration) -> io::Result<()> {
@@ -34,8 +37,12 @@ pub fn watch(lab: &Lab, limit: Duration) -> io::Result<()> {
         // Holds the other end open: only a signal or the time ends the read.
         let _write_end = write_end;
         let signalled = read_end.read_exact(&mut [0]).is_ok();
-        for &pid in ALIVE.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            kill(pid);
+        let alive = ALIVE.lock().unwrap_or_else(PoisonError::into_inner);
+        // A checker has servers in groups of their own: told to end, it ends them.
+        alive.iter().for_each(|&pid| send(pid, Signal::TERM));
+        thread::sleep(GRACE);
+        for &pid in alive.iter() {
+            send(pid, Signal::KILL);
             kill_group(pid);
         }
         let _ = fs::remove_dir_all(directory);
@@ -63,10 +70,10 @@ pub fn leave(pid: u32) {
         .retain(|&other| other != pid);
 }
 
-fn kill(pid: u32) {
+fn send(pid: u32, signal: Signal) {
     if let Some(pid) = Pid::from_raw(pid as i32) {
         // It may have ended by itself.
-        let _ = kill_process(pid, Signal::KILL);
+        let _ = kill_process(pid, signal);
     }
 }
 

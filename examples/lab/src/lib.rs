@@ -7,8 +7,6 @@
 //! let clark = Start::new("Clark").run(&lab, &Herd::standard()?)?;
 //! ```
 
-#[path = "../../../tests/common/conformance/mod.rs"]
-pub mod conformance;
 pub mod flood;
 pub mod guard;
 pub mod herd;

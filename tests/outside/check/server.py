@@ -1,11 +1,12 @@
-"""A small right server of the course's herd, and forty ways to get it wrong, one at a time.
+"""A small right server of the course's herd, and many ways to get it wrong, one at a time.
 
-    python3 server.py NAME [MISTAKE]
+    python3 server.py NAME GOOGLE MISTAKE NAME=PORT…
 
-It has no Google: WHATSAT is answered with places of its own.
+GOOGLE is where Places is asked, such as http://127.0.0.1:8080.
 """
 
 import asyncio
+import http.client
 import json
 import re
 import sys
@@ -17,13 +18,16 @@ LINKS = [
     ("Campbell", "Bona"), ("Campbell", "Jaquez"), ("Bona", "Bailey"),
 ]
 SPACE = b" \t\r\n\f\v"
-NAME, MISTAKE = sys.argv[1], (sys.argv + [""])[2]
-for _port in [word for word in sys.argv[3:]]:
+NAME, GOOGLE, MISTAKE = sys.argv[1:4]
+for _port in sys.argv[4:]:
     _name, _number = _port.split("=")
     PORTS[_name] = int(_number)
 NEIGHBOURS = [b if a == NAME else a for a, b in LINKS if NAME in (a, b)]
+if MISTAKE == "all are neighbours":
+    NEIGHBOURS = [name for name in PORTS if name != NAME]
 TABLE = {}
 LINKED = {}
+SEEN = set()
 
 
 def wrong(name):
@@ -112,6 +116,8 @@ def skew(text):
     whole, fraction = divmod(abs(nanos), 10**9)
     if wrong("skew as str"):
         return repr(nanos / 1e9).encode()
+    if wrong("skew of whole seconds"):
+        fraction = 0
     if wrong("skew of six decimals"):
         return f"{sign}{whole}.{fraction // 1000:06}".encode()
     return f"{sign}{whole}.{fraction:09}".encode()
@@ -120,12 +126,19 @@ def skew(text):
 def keep(client, at, when, repeated=False):
     known = TABLE.get(client)
     if wrong("the last report counts"):
-        newer = True
+        # What was heard before is not passed on, or it would go in circles for ever.
+        newer = at not in SEEN
+        SEEN.add(at)
     else:
         newer = known is None or order(when) > order(known[0])
     if newer:
         TABLE[client] = (when, at)
     return newer
+
+
+def catches_up():
+    """Whoever floods wrongly must not make up for it by telling its table to a neighbour that was late."""
+    return not any(map(wrong, ("no catching up", "no flood", "one neighbour only", "floods a second later")))
 
 
 async def flood(at, but=None):
@@ -167,7 +180,7 @@ async def tell(name, at):
             except OSError:
                 LINKED.setdefault(name, writer)
                 return
-            if not wrong("no catching up"):
+            if catches_up():
                 for _, other in list(TABLE.values()):
                     writer.write(other)
         writer.write(at)
@@ -179,17 +192,73 @@ async def tell(name, at):
             return
 
 
-def places(bound):
-    results = [{"name": f"Place {n}", "n": n} for n in range(min(20, int(bound)))]
+EMPTY = b'{"html_attributions":[],"results":[],"status":"UNKNOWN_ERROR"}'
+ONE_AT_A_TIME = asyncio.Lock()
+
+
+def ask_google(position, radius):
+    """What Google says, whatever it is; it blocks."""
+    at = max(position.rfind(b"+"), position.rfind(b"-"))
+    latitude, longitude = float(position[:at]), float(position[at:])
+    if wrong("longitude first for Google"):
+        latitude, longitude = longitude, latitude
+    metres = float(radius) * (1 if wrong("kilometres for Google") else 1000)
+    timeout = None if wrong("no time limit for Google") else 8
+    connection = http.client.HTTPConnection(GOOGLE.removeprefix("http://"), timeout=timeout)
+    try:
+        path = "/maps/api/place/nearbysearch/json"
+        connection.request("GET", f"{path}?location={latitude},{longitude}&radius={metres:g}&key=none")
+        response = connection.getresponse()
+        body = response.read()
+        if response.status != 200 or not isinstance(json.loads(body), dict):
+            raise ValueError(response.status)
+        return body
+    finally:
+        connection.close()
+
+
+async def say_google(position, radius):
+    if wrong("Google holds everybody up"):
+        return ask_google(position, radius)
+    in_a_thread = asyncio.get_running_loop().run_in_executor
+    if wrong("one question at a time"):
+        async with ONE_AT_A_TIME:
+            return await in_a_thread(None, ask_google, position, radius)
+    return await in_a_thread(None, ask_google, position, radius)
+
+
+def cut(body, bound):
+    value = json.loads(body)
     if wrong("a result too many"):
-        results.append({"name": "one more"})
-    text = json.dumps({"html_attributions": [], "results": results, "status": "OK"}, indent=1)
+        bound += 1
+    if wrong("no cut") or len(value.get("results", [])) <= bound:
+        return body
+    value["results"] = value["results"][:bound]
+    if wrong("only the results"):
+        value = {"results": value["results"]}
+    return json.dumps(value, indent=3, ensure_ascii=False).encode()
+
+
+async def places(position, radius, bound):
+    try:
+        body = cut(await say_google(position, radius), int(bound))
+    except (OSError, ValueError, http.client.HTTPException):
+        if wrong("dies with Google"):
+            raise
+        body = EMPTY
+    if wrong("JSON printed anew"):
+        body = json.dumps(json.loads(body), indent=2).encode()
+    if wrong("refusals are failures") and json.loads(body)["status"] != "OK":
+        body = EMPTY
+    if wrong("newlines as they come"):
+        return body.rstrip(b"\n") + b"\n\n"
+    body = re.sub(rb"(\r?\n)+", b"\n", body).rstrip(b"\n")
     if wrong("blank lines in the JSON"):
-        text = text.replace("\n", "\n\n", 1)
+        body = body.replace(b"\n", b"\n\n", 1)
     if wrong("no JSON"):
-        text = str(results)
-    ends = {"one newline": "\n", "three newlines": "\n\n\n", "no newlines": ""}
-    return text.encode() + ends.get(MISTAKE, "\n\n").encode()
+        body = repr(json.loads(body)).encode()
+    ends = {"one newline": b"\n", "three newlines": b"\n\n\n", "no newlines": b"", "a word more": b"\n\nbye"}
+    return body + ends.get(MISTAKE, b"\n\n")
 
 
 async def answer(line, state):
@@ -247,13 +316,13 @@ async def answer(line, state):
         if wrong("the answering server's name"):
             words = at.split(b" ")
             at = b" ".join([words[0], NAME.encode()] + words[2:])
-        return at + places(bound)
+        return at + await places(at.split(b" ")[4], radius, bound)
     if word == b"PEER" and len(parts) == 2 and parts[1].decode("latin-1") in NEIGHBOURS:
         state["peer"] = parts[1].decode()
         return b""
     if word == b"AT" and len(parts) == 6 and (state["peer"] or wrong("AT from a phone")):
         at = b" ".join(parts) + b"\n"
-        if keep(parts[3], at, parts[5]):
+        if keep(parts[3], at, parts[5]) or wrong("passes everything on"):
             await flood(at, state["peer"])
         return b""
     return copy
@@ -282,6 +351,11 @@ async def serve(reader, writer):
         for line in lines:
             if wrong("dies of odd bytes"):
                 line.decode("ascii")
+            if wrong("answers overtake each other"):
+                async def overtaking(line=line):
+                    writer.write(await answer(line, state))
+                asyncio.ensure_future(overtaking())
+                continue
             writer.write(await answer(line, state))
             await writer.drain()
             if wrong("closes after one answer") and not state["peer"]:
@@ -305,7 +379,7 @@ async def main():
             pass
     # A neighbour that has come back is dialled again, and told the table.
     async def again():
-        while not wrong("no catching up") and not wrong("dials once"):
+        while catches_up() and not wrong("dials once"):
             await asyncio.sleep(0.2)
             for name in NEIGHBOURS:
                 writer = LINKED.get(name)
