@@ -166,20 +166,7 @@ fn run() -> Result<bool> {
         list(&runtimes);
         return Ok(true);
     }
-    let known = |name: &&String| !EXPERIMENTS.iter().any(|(key, ..)| key == name);
-    if let Some(name) = matches.free.iter().find(known) {
-        return Err(format!("no experiment is named {name:?} (see --list)").into());
-    }
-    let wanted: Vec<String> = matches
-        .opt_str("peers")
-        .map(|keys| keys.split(',').map(str::to_string).collect())
-        .unwrap_or_default();
-    if let Some(key) = wanted
-        .iter()
-        .find(|key| !peers::KEYS.contains(&key.as_str()))
-    {
-        return Err(format!("no peer is named {key:?} (see --list)").into());
-    }
+    let wanted = wanted_peers(&matches)?;
     let quick = matches.opt_present("quick");
     if quick {
         stats::round_to_one_digit();
@@ -223,6 +210,25 @@ fn run() -> Result<bool> {
         eprintln!("compare: {failures} failures, see above");
     }
     Ok(failures == 0)
+}
+
+/// The peers that are asked for; an experiment or a peer that is none is an error.
+fn wanted_peers(matches: &getopts::Matches) -> Result<Vec<String>> {
+    let known = |name: &&String| !EXPERIMENTS.iter().any(|(key, ..)| key == name);
+    if let Some(name) = matches.free.iter().find(known) {
+        return Err(format!("no experiment is named {name:?} (see --list)").into());
+    }
+    let wanted: Vec<String> = matches
+        .opt_str("peers")
+        .map(|keys| keys.split(',').map(str::to_string).collect())
+        .unwrap_or_default();
+    if let Some(key) = wanted
+        .iter()
+        .find(|key| !peers::KEYS.contains(&key.as_str()))
+    {
+        return Err(format!("no peer is named {key:?} (see --list)").into());
+    }
+    Ok(wanted)
 }
 
 /// As a person would type it.
