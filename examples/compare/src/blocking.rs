@@ -4,7 +4,7 @@
 use crate::bench::{Bench, part};
 use crate::chart::Chart;
 use crate::load::Load;
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::{Spread, figure};
 use lab::Result;
 use lab::servers::Program;
@@ -46,7 +46,8 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         load.run(&bench.lab)
     });
     let columns = ["p50 ms", "p99 ms", "max ms", "the computing itself, p50 ms"];
-    let mut table = Table::new("Everybody else, while one computes", &columns);
+    let mut table =
+        Table::new("Everybody else, while one computes", &columns).ranked(1, Best::Least);
     let mut rows = Vec::new();
     for (name, rounds) in names.iter().zip(&rounds) {
         let spread = |values: Vec<Option<f64>>| Spread::of(values.into_iter().flatten());

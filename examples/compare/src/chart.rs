@@ -9,15 +9,21 @@
 
 use super::html::escape;
 use super::scale::Scale;
-use super::stats::{Spread, figure};
+use super::stats::{self, Spread, figure};
 use std::fmt::Write;
 
-/// Where the plot ends.
-const RIGHT: f64 = 640.0;
-/// Room for a bar's figure behind it.
-const WIDTH: f64 = 740.0;
-const ROW: f64 = 26.0;
-const TOP: f64 = 14.0;
+/// As wide as a phone: the text of a drawing shrinks with it.
+const WIDTH: f64 = 390.0;
+/// Where the plot begins and ends, with room for a bar's figure behind it.
+const LEFT: f64 = 12.0;
+const RIGHT: f64 = 320.0;
+/// A row is its label, and below it what is drawn.
+const ROW: f64 = 40.0;
+/// Where in a row it is drawn.
+const MIDDLE: f64 = 27.0;
+const TOP: f64 = 6.0;
+/// A plot of lines, between the ticks of its axis and the names of its lines.
+const PLOT: (f64, f64) = (56.0, 262.0);
 
 pub struct Chart {
     pub title: String,
@@ -45,23 +51,21 @@ pub struct Line {
     pub points: Vec<(f64, Spread)>,
 }
 
-/// Where the labels end and the plot begins: as far in as the longest needs.
-fn left<'l>(labels: impl Iterator<Item = &'l String>) -> f64 {
-    let longest = labels.map(|label| label.chars().count()).max().unwrap_or(0);
-    (7.0 * longest as f64 + 20.0).clamp(110.0, 300.0)
-}
-
 /// Ours is drawn in another colour than everybody else.
 fn is_ours(label: &str) -> bool {
     label.starts_with("herd")
 }
 
 impl Chart {
+    /// The longest comes first.
     pub fn bars(title: impl Into<String>, rows: Vec<(String, Spread)>) -> Chart {
         let rows = rows.into_iter().filter(|(_, spread)| !spread.is_empty());
-        Chart::new(title, Kind::Bars(rows.collect()))
+        let mut rows: Vec<(String, Spread)> = rows.collect();
+        rows.sort_by(|(_, one), (_, other)| other.median().total_cmp(&one.median()));
+        Chart::new(title, Kind::Bars(rows))
     }
 
+    /// The least comes first, by the series that comes last.
     pub fn dots(
         title: impl Into<String>,
         series: &[&str],
@@ -69,7 +73,9 @@ impl Chart {
     ) -> Chart {
         let series = series.iter().map(|name| name.to_string()).collect();
         let some = |(_, spreads): &(String, Vec<Spread>)| spreads.iter().any(|s| !s.is_empty());
-        let rows = rows.into_iter().filter(some).collect();
+        let mut rows: Vec<(String, Vec<Spread>)> = rows.into_iter().filter(some).collect();
+        let last = |spreads: &[Spread]| spreads.last().map_or(f64::NAN, Spread::median);
+        rows.sort_by(|(_, one), (_, other)| last(one).total_cmp(&last(other)));
         Chart::new(title, Kind::Dots(series, rows))
     }
 
@@ -113,7 +119,7 @@ impl Chart {
     }
 
     fn draw_bars(&self, rows: &[(String, Spread)]) -> String {
-        let left = left(rows.iter().map(|(label, _)| label));
+        let left = LEFT;
         let highest = rows.iter().map(|(_, spread)| spread.high());
         let at = self.reference.iter().map(|(at, _)| *at);
         let scale = Scale::linear(highest.chain(at), left, RIGHT);
@@ -121,7 +127,7 @@ impl Chart {
         let mut svg = self.open(bottom + 42.0);
         grid_x(&mut svg, &scale, bottom);
         for (index, (label, spread)) in rows.iter().enumerate() {
-            let middle = TOP + ROW * (index as f64 + 0.5);
+            let middle = TOP + ROW * index as f64 + MIDDLE;
             row_label(&mut svg, label, left, middle);
             let class = if is_ours(label) { "bar ours" } else { "bar" };
             let end = scale.place(spread.median());
@@ -146,7 +152,7 @@ impl Chart {
     }
 
     fn draw_dots(&self, series: &[String], rows: &[(String, Vec<Spread>)]) -> String {
-        let left = left(rows.iter().map(|(label, _)| label));
+        let left = LEFT;
         let all = || rows.iter().flat_map(|(_, spreads)| spreads);
         let ends = all().flat_map(|spread| [spread.low(), spread.high()]);
         let at = self.reference.iter().map(|(at, _)| *at);
@@ -156,7 +162,7 @@ impl Chart {
         let mut svg = self.open(bottom + 42.0 + legend);
         grid_x(&mut svg, &scale, bottom);
         for (index, (label, spreads)) in rows.iter().enumerate() {
-            let middle = TOP + ROW * (index as f64 + 0.5);
+            let middle = TOP + ROW * index as f64 + MIDDLE;
             row_label(&mut svg, label, left, middle);
             draw_row_of_dots(&mut svg, &scale, spreads, middle, series.len() == 1, label);
         }
@@ -169,7 +175,7 @@ impl Chart {
 
     fn draw_lines(&self, axes: &Axes, lines: &[Line]) -> String {
         let points = || lines.iter().flat_map(|line| &line.points);
-        let x = Scale::logarithmic(points().map(|(x, _)| *x), 70.0, 560.0);
+        let x = Scale::logarithmic(points().map(|(x, _)| *x), PLOT.0, PLOT.1);
         let bottom = 300.0;
         let y = Scale::logarithmic(points().map(|(_, y)| y.median()), bottom, 24.0);
         let mut svg = self.open(bottom + 52.0);
@@ -177,9 +183,10 @@ impl Chart {
             let at = y.place(tick);
             let _ = writeln!(
                 svg,
-                "<line class=\"grid\" x1=\"70\" y1=\"{at:.1}\" x2=\"560\" y2=\"{at:.1}\"/>"
+                "<line class=\"grid\" x1=\"{:.1}\" y1=\"{at:.1}\" x2=\"{:.1}\" y2=\"{at:.1}\"/>",
+                PLOT.0, PLOT.1
             );
-            text(&mut svg, "tick end", 62.0, at + 4.0, &figure(tick));
+            text(&mut svg, "tick end", PLOT.0 - 8.0, at + 4.0, &figure(tick));
         }
         let mut marks: Vec<f64> = points().map(|(x, _)| *x).collect();
         marks.sort_by(f64::total_cmp);
@@ -190,10 +197,16 @@ impl Chart {
                 "tick middle",
                 x.place(mark),
                 bottom + 20.0,
-                &figure(mark),
+                &stats::mark(mark),
             );
         }
-        text(&mut svg, "axis middle", 315.0, bottom + 42.0, &axes.x);
+        text(
+            &mut svg,
+            "axis middle",
+            (PLOT.0 + PLOT.1) / 2.0,
+            bottom + 42.0,
+            &axes.x,
+        );
         text(&mut svg, "axis", 8.0, 12.0, &axes.y);
         let mut taken: Vec<f64> = Vec::new();
         for (index, line) in lines.iter().enumerate() {
@@ -229,7 +242,7 @@ fn row_label(svg: &mut String, label: &str, left: f64, middle: f64) {
     } else {
         "label"
     };
-    text(svg, class, left - 10.0, middle + 4.0, label);
+    text(svg, class, left, middle - 13.0, label);
 }
 
 fn grid_x(svg: &mut String, scale: &Scale, bottom: f64) {

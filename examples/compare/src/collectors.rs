@@ -4,7 +4,7 @@ use crate::bench::{Bench, part};
 use crate::chart::Chart;
 use crate::load::Load;
 use crate::peers::{Peer, Platform};
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::{Spread, figure};
 use lab::Result;
 use lab::servers::Program;
@@ -45,7 +45,8 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     let mut table = Table::new(
         format!("Answers under churn, {RATE} new records a second"),
         &columns,
-    );
+    )
+    .ranked(2, Best::Least);
     let mut rows = Vec::new();
     for (name, rounds) in names.iter().zip(&rounds) {
         let spread = |values: Vec<Option<f64>>| Spread::of(values.into_iter().flatten());

@@ -4,10 +4,11 @@
 use crate::bench::{Bench, part};
 use crate::chart::Chart;
 use crate::peers::{BASE, Peer, Platform};
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::{Spread, figure};
-use lab::flood::{self, MESSAGES, Rush};
-use lab::{Result, flood as lab_flood};
+use lab::Result;
+use lab::flood::{self, Rush};
+use lab::herd::Herd;
 
 struct Flooded {
     messages: f64,
@@ -25,9 +26,10 @@ pub fn measure(bench: &Bench) -> Result<Section> {
     );
     section.measured.push(format!(
         "Five servers, all on one core. The messages that pass between them for one update, counted by a \
-         proxy on each link ({MESSAGES} is the least that flooding on this graph needs); updates a second \
+         proxy on each link ({} is the least that flooding on this graph needs); updates a second \
          until all five know all of them; the time until a neighbour of the farthest server hears of one \
-         update alone."
+         update alone.",
+        Herd::standard()?.messages()
     ));
     let peers = bench.few_herds(&mut section);
     let names: Vec<String> = peers.iter().map(|peer| peer.label.clone()).collect();
@@ -42,7 +44,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         "farthest p50 ms",
         "farthest p99 ms",
     ];
-    let mut table = Table::new("An update and five servers", &columns);
+    let mut table = Table::new("An update and five servers", &columns).ranked(1, Best::Most);
     let spread = |values: Vec<Option<f64>>| Spread::of(values.into_iter().flatten());
     let per_second = |index: usize| part(&rounds[index], |one| Some(one.rush.per_second));
     let base = peers.iter().position(|peer| peer.key == BASE);
@@ -88,9 +90,9 @@ fn flooded(bench: &Bench, peer: &Peer) -> Result<Flooded> {
         _ => bench.sized(20_000, 500),
     };
     let lab = &bench.lab;
-    let messages = flood::messages(lab, &peer.program, bench.sized(500, 50))?;
-    let rush = flood::rush(lab, &peer.program, each)?;
-    let times = lab_flood::farthest(lab, &peer.program, bench.sized(500, 30))?;
+    let messages = flood::messages(lab, &peer.program, &Herd::standard()?, bench.sized(500, 50))?;
+    let rush = flood::rush(lab, &peer.program, &Herd::standard()?, each)?;
+    let times = flood::farthest(lab, &peer.program, &Herd::standard()?, bench.sized(500, 30))?;
     let ms = |quantile| times.value_at_quantile(quantile) as f64 / 1e6;
     Ok(Flooded {
         messages,

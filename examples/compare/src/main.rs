@@ -17,11 +17,14 @@
 mod bench;
 mod blocking;
 mod chart;
+mod claims;
 mod collectors;
 mod conformance;
 mod flood;
 mod gil;
+mod growth;
 mod html;
+mod instead;
 mod load;
 mod machine;
 mod memory;
@@ -63,7 +66,7 @@ const QUICK_LIMIT: Duration = Duration::from_secs(600);
 type Experiment = fn(&Bench) -> Result<Section>;
 
 /// In the order of the paper's sections.
-const EXPERIMENTS: [(&str, &str, Experiment); 12] = [
+const EXPERIMENTS: [(&str, &str, Experiment); 14] = [
     (
         "conformance",
         "does every peer do the same work?",
@@ -100,6 +103,16 @@ const EXPERIMENTS: [(&str, &str, Experiment); 12] = [
         speed::measure,
     ),
     ("flood", "five servers and an update", flood::measure),
+    (
+        "growth",
+        "exponents: records, connections, servers",
+        growth::measure,
+    ),
+    (
+        "instead",
+        "the same positions into Redis, NATS",
+        instead::measure,
+    ),
     ("places", "WHATSAT at a slow Places", places::measure),
     ("blocking", "one request that computes", blocking::measure),
     (
@@ -153,21 +166,11 @@ fn run() -> Result<bool> {
         list(&runtimes);
         return Ok(true);
     }
-    let known = |name: &&String| !EXPERIMENTS.iter().any(|(key, ..)| key == name);
-    if let Some(name) = matches.free.iter().find(known) {
-        return Err(format!("no experiment is named {name:?} (see --list)").into());
-    }
-    let wanted: Vec<String> = matches
-        .opt_str("peers")
-        .map(|keys| keys.split(',').map(str::to_string).collect())
-        .unwrap_or_default();
-    if let Some(key) = wanted
-        .iter()
-        .find(|key| !peers::KEYS.contains(&key.as_str()))
-    {
-        return Err(format!("no peer is named {key:?} (see --list)").into());
-    }
+    let wanted = wanted_peers(&matches)?;
     let quick = matches.opt_present("quick");
+    if quick {
+        stats::round_to_one_digit();
+    }
     let rounds = matches.opt_get::<usize>("rounds")?;
     let out = matches
         .opt_str("out")
@@ -207,6 +210,25 @@ fn run() -> Result<bool> {
         eprintln!("compare: {failures} failures, see above");
     }
     Ok(failures == 0)
+}
+
+/// The peers that are asked for; an experiment or a peer that is none is an error.
+fn wanted_peers(matches: &getopts::Matches) -> Result<Vec<String>> {
+    let known = |name: &&String| !EXPERIMENTS.iter().any(|(key, ..)| key == name);
+    if let Some(name) = matches.free.iter().find(known) {
+        return Err(format!("no experiment is named {name:?} (see --list)").into());
+    }
+    let wanted: Vec<String> = matches
+        .opt_str("peers")
+        .map(|keys| keys.split(',').map(str::to_string).collect())
+        .unwrap_or_default();
+    if let Some(key) = wanted
+        .iter()
+        .find(|key| !peers::KEYS.contains(&key.as_str()))
+    {
+        return Err(format!("no peer is named {key:?} (see --list)").into());
+    }
+    Ok(wanted)
 }
 
 /// As a person would type it.

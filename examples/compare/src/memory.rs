@@ -4,7 +4,7 @@
 use crate::bench::{Bench, part};
 use crate::chart::Chart;
 use crate::peers::Peer;
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::{Spread, figure};
 use lab::Result;
 use lab::herd::Herd;
@@ -55,7 +55,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         take(bench, peers[index], connections, records)
     });
     let columns = COLUMNS.map(|(name, _)| name);
-    let mut table = Table::new("Memory and start", &columns);
+    let mut table = Table::new("Memory and start", &columns).ranked(3, Best::Least);
     let spread = |index: usize, take: fn(&Taken) -> f64| {
         Spread::of(
             part(&rounds[index], |taken| Some(take(taken)))

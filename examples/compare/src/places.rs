@@ -9,7 +9,7 @@ use crate::bench::{Bench, part};
 use crate::chart::Chart;
 use crate::load::Load;
 use crate::peers::Platform;
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::{Spread, figure};
 use lab::servers::{Lab, Server};
 use lab::{Result, guard};
@@ -124,7 +124,8 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         "p99 ms",
         "CPU ms a question",
     ];
-    let mut table = Table::new("WHATSAT at a Places that thinks 100 ms", &columns);
+    let mut table =
+        Table::new("WHATSAT at a Places that thinks 100 ms", &columns).ranked(0, Best::Most);
     let mut bars = Vec::new();
     for (name, rounds) in names.iter().zip(&rounds) {
         let per_second = Spread::of(

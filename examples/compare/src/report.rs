@@ -5,11 +5,15 @@
 //! html::check(&page)?;
 //! ```
 
+use crate::claims;
 use crate::html::escape;
 use crate::machine::Machine;
 use crate::section::{Exhibit, Section, Table};
 use serde_json::{Value, json};
 use std::fmt::Write;
+
+/// The text of a cell that is longer is read, not compared.
+const FIGURE_MAX: usize = 60;
 
 /// What stands at the top.
 pub struct About<'a> {
@@ -32,6 +36,7 @@ pub fn json(about: &About, sections: &[Section]) -> Value {
         "quick": about.quick,
         "seconds": about.seconds,
         "command": about.command,
+        "claims": claims::json(sections),
         "experiments": sections.iter().map(Section::to_json).collect::<Vec<_>>(),
     })
 }
@@ -75,7 +80,9 @@ fn top(page: &mut String, about: &About, sections: &[Section]) {
             format!("The load average was {load:.2} at the start: others used this machine too.");
         paragraph(page, "warning", &words);
     }
-    page.push_str("</header>\n<section>\n<h2>The machine</h2>\n<dl>\n");
+    page.push_str("</header>\n");
+    opening(page, sections);
+    page.push_str("<section>\n<h2>The machine</h2>\n<dl>\n");
     for (name, value) in about.machine.rows().iter().chain(&about.found) {
         definition(page, name, value);
     }
@@ -102,6 +109,32 @@ fn top(page: &mut String, about: &About, sections: &[Section]) {
         let _ = writeln!(page, "<li><a href=\"#{key}\">{title}</a></li>");
     }
     page.push_str("</ol>\n</nav>\n");
+}
+
+/// A row for each claim of the paper.
+fn opening(page: &mut String, sections: &[Section]) {
+    page.push_str("<section>\n<table class=\"claims\">\n");
+    page.push_str("<caption>The paper's claims, and what this run says</caption>\n<thead><tr>");
+    for column in ["claim", "figure", "what follows"] {
+        let _ = write!(page, "<th scope=\"col\">{column}</th>");
+    }
+    page.push_str("</tr></thead>\n<tbody>\n");
+    for answer in claims::answers(sections) {
+        let claim = escape(answer.claim);
+        let measured = sections.iter().any(|one| one.key == answer.experiment);
+        let claim = match measured {
+            true => format!("<a href=\"#{}\">{claim}</a>", answer.experiment),
+            false => claim,
+        };
+        let nothing = if measured { "–" } else { "not in this run" };
+        let figure = escape(answer.figure.as_deref().unwrap_or(nothing));
+        let sentence = escape(answer.sentence.as_deref().unwrap_or_default());
+        let _ = writeln!(
+            page,
+            "<tr><th scope=\"row\">{claim}</th><td>{figure}</td><td>{sentence}</td></tr>"
+        );
+    }
+    page.push_str("</tbody>\n</table>\n</section>\n");
 }
 
 fn chapter(page: &mut String, number: usize, section: &Section) {
@@ -157,7 +190,7 @@ fn table(page: &mut String, table: &Table) {
         let _ = write!(page, "<th scope=\"col\">{}</th>", escape(column));
     }
     page.push_str("</tr></thead>\n<tbody>\n");
-    for row in &table.rows {
+    for row in table.ranked_rows() {
         let class = if row.label.starts_with("herd") {
             " class=\"ours\""
         } else {
@@ -171,7 +204,9 @@ fn table(page: &mut String, table: &Table) {
         for cell in &row.cells {
             match cell.texts() {
                 (text, None) => {
-                    let _ = write!(page, "<td>{}</td>", escape(&text));
+                    let prose = text.chars().count() > FIGURE_MAX;
+                    let class = if prose { " class=\"prose\"" } else { "" };
+                    let _ = write!(page, "<td{class}>{}</td>", escape(&text));
                 }
                 (text, Some(quartiles)) => {
                     let (text, quartiles) = (escape(&text), escape(&quartiles));
@@ -230,6 +265,7 @@ mod tests {
     use super::*;
     use crate::chart::{Chart, Line};
     use crate::html;
+    use crate::section::Best;
     use crate::stats::Spread;
 
     fn about(machine: &Machine) -> About<'_> {
@@ -292,6 +328,33 @@ mod tests {
             !page.contains("<script") && !page.contains("http"),
             "it needs nothing else"
         );
+    }
+
+    #[test]
+    fn a_page_opens_with_the_claims() {
+        let machine = Machine::of_tests();
+        let page = page(&about(&machine), &[section()]);
+        let claims = page.find("class=\"claims\"").unwrap();
+        assert!(claims < page.find("<h2>").unwrap());
+        assert!(page.contains("not in this run"));
+    }
+
+    #[test]
+    fn rows_of_a_page_are_ranked() {
+        let mut table = Table::new("caption", &["one"]).ranked(0, Best::Most);
+        for (label, value) in [
+            ("little", Some(1.0)),
+            ("nothing", None),
+            ("much", Some(2.0)),
+        ] {
+            table.row(label, vec![value.into()]);
+        }
+        let labels: Vec<&str> = table
+            .ranked_rows()
+            .iter()
+            .map(|row| row.label.as_str())
+            .collect();
+        assert_eq!(labels, ["much", "little", "nothing"]);
     }
 
     #[test]

@@ -38,6 +38,9 @@ pub struct Runtimes {
     pub mypy: Option<Tool>,
     pub strace: Option<Tool>,
     pub taskset: Option<Tool>,
+    /// Redis or Valkey.
+    pub redis: Option<Tool>,
+    pub nats: Option<Tool>,
 }
 
 /// The first asyncio that the peers run on.
@@ -55,6 +58,9 @@ impl Runtimes {
             mypy: tool("mypy", &["--version"]),
             strace: tool("strace", &["--version"]),
             taskset: tool("taskset", &["--version"]),
+            redis: tool("redis-server", &["--version"])
+                .or_else(|| tool("valkey-server", &["--version"])),
+            nats: tool("nats-server", &["--version"]),
         }
     }
 
@@ -101,6 +107,12 @@ impl Runtimes {
             (self.tsc.is_none(), "tsc", "package node-typescript"),
             (self.strace.is_none(), "strace", "package strace"),
             (self.taskset.is_none(), "taskset", "package util-linux"),
+            (
+                self.redis.is_none(),
+                "Redis",
+                "package redis-server or valkey-server",
+            ),
+            (self.nats.is_none(), "NATS", "package nats-server"),
         ];
         all.into_iter()
             .filter(|(missing, ..)| *missing)
@@ -127,6 +139,8 @@ impl Runtimes {
             ("tsc", &self.tsc),
             ("mypy", &self.mypy),
             ("strace", &self.strace),
+            ("Redis", &self.redis),
+            ("NATS", &self.nats),
         ];
         for (name, tool) in tools {
             if let Some(tool) = tool {
@@ -156,13 +170,14 @@ fn tool(name: &str, version: &[&str]) -> Option<Tool> {
     Some(Tool { path, version })
 }
 
-/// On the PATH; of Java, that of JAVA_HOME comes first.
+/// On the PATH or where Debian keeps servers; of Java, that of JAVA_HOME comes first.
 fn on_path(name: &str) -> Option<PathBuf> {
     let home = std::env::var_os("JAVA_HOME").filter(|_| name.starts_with("java"));
     let home = home.map(|home| PathBuf::from(home).join("bin"));
     let path = std::env::var_os("PATH")?;
     home.into_iter()
         .chain(std::env::split_paths(&path))
+        .chain([PathBuf::from("/usr/sbin")])
         .map(|directory| directory.join(name))
         .find(|file| file.is_file())
 }

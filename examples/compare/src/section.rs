@@ -84,6 +84,14 @@ pub struct Table {
     pub caption: String,
     pub columns: Vec<String>,
     pub rows: Vec<Row>,
+    rank: Option<(usize, Best)>,
+}
+
+/// Which figure of a column comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Best {
+    Most,
+    Least,
 }
 
 pub struct Row {
@@ -153,7 +161,29 @@ impl Table {
             caption: caption.into(),
             columns: columns.iter().map(|column| column.to_string()).collect(),
             rows: Vec::new(),
+            rank: None,
         }
+    }
+
+    /// On the page, the rows are in the order of this column. Elsewhere they
+    /// stay in that of the peers.
+    pub fn ranked(mut self, column: usize, best: Best) -> Table {
+        self.rank = Some((column, best));
+        self
+    }
+
+    /// The rows as the page has them; those without a figure come last.
+    pub fn ranked_rows(&self) -> Vec<&Row> {
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        if let Some((column, best)) = self.rank {
+            let place = |row: &&Row| match row.cells.get(column) {
+                Some(Cell::Spread(spread)) if best == Best::Most => -spread.median(),
+                Some(Cell::Spread(spread)) => spread.median(),
+                _ => f64::INFINITY,
+            };
+            rows.sort_by(|one, other| place(one).total_cmp(&place(other)));
+        }
+        rows
     }
 
     pub fn row(&mut self, label: impl Into<String>, cells: Vec<Cell>) {

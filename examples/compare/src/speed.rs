@@ -5,7 +5,7 @@ use crate::bench::{Bench, Rounds, part};
 use crate::chart::Chart;
 use crate::load::{Load, Measured};
 use crate::peers::{BASE, FLOOR, Peer};
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::{Spread, figure};
 use crate::throughput::{self, Against};
 use lab::Result;
@@ -249,7 +249,8 @@ fn open_loop(bench: &Bench, section: &mut Section) -> Result<()> {
     let mut table = Table::new(
         format!("Open loop: {connections} connections, {RATE} requests a second"),
         &columns,
-    );
+    )
+    .ranked(1, Best::Least);
     let floor = peers.iter().position(|peer| peer.key == FLOOR);
     let p99 = |index: usize| part(&rounds[index], |run| run.latency_ms("p99"));
     let mut rows = Vec::new();

@@ -6,6 +6,7 @@
 //! ```
 
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Figures of the same thing, in the order in which they were measured.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -88,8 +89,41 @@ impl Spread {
     }
 }
 
-/// Three significant digits, thousands with a comma: 0.931, 12.4, 1,230, 1.2 M.
+/// Set once, before the first figure is written.
+static ONE_DIGIT: AtomicBool = AtomicBool::new(false);
+
+/// From now on a figure has one digit: those of a quick run promise no more.
+pub fn round_to_one_digit() {
+    ONE_DIGIT.store(true, Ordering::Relaxed);
+}
+
+/// The figure as it is written: with one digit in a quick run, else with three.
 pub fn figure(value: f64) -> String {
+    match ONE_DIGIT.load(Ordering::Relaxed) {
+        true => three_digits(one_digit(value)).replace(".00 ", " "),
+        false => three_digits(value),
+    }
+}
+
+/// A size that was chosen: as short as it can be. 10 k, 1 M.
+pub fn mark(value: f64) -> String {
+    match value.abs() {
+        size if size >= 1e6 => format!("{} M", value / 1e6),
+        size if size >= 1e4 => format!("{} k", value / 1e3),
+        _ => three_digits(value),
+    }
+}
+
+fn one_digit(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    // The text knows best which tenths there are.
+    format!("{value:.0e}").parse().unwrap_or(value)
+}
+
+/// Three significant digits, thousands with a comma: 0.931, 12.4, 1,230, 1.2 M.
+fn three_digits(value: f64) -> String {
     let size = value.abs();
     match size {
         _ if !value.is_finite() => "–".to_string(),
@@ -156,6 +190,26 @@ mod tests {
     }
 
     #[test]
+    fn one_digit_is_enough_for_a_quick_run() {
+        for (value, due) in [
+            (0.0, "0"),
+            (0.0314, "0.030"),
+            (3.456, "3"),
+            (45.67, "50"),
+            (4_567.0, "5,000"),
+            (95_670.0, "100,000"),
+            (-1.26, "-1"),
+        ] {
+            assert_eq!(three_digits(one_digit(value)), due);
+        }
+        assert_eq!(figure(f64::NAN), "–");
+        assert_eq!(
+            [3.0, 5_000.0, 15_000.0, 1e7].map(mark),
+            ["3", "5,000", "15 k", "10 M"]
+        );
+    }
+
+    #[test]
     fn figures_have_three_digits_that_say_something() {
         let texts = [
             0.0314,
@@ -167,7 +221,7 @@ mod tests {
             45_670.0,
             1_234_567.0,
         ]
-        .map(figure);
+        .map(three_digits);
         let due = [
             "0.031", "1", "3.46", "45.7", "457", "4,570", "45,700", "1.23 M",
         ];

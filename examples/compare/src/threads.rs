@@ -6,7 +6,7 @@ use crate::chart::{Chart, Line};
 use crate::gil;
 use crate::load::{Load, Measured};
 use crate::peers::Peer;
-use crate::section::{Section, Table};
+use crate::section::{Best, Section, Table};
 use crate::stats::{Spread, figure};
 use lab::Result;
 use lab::servers::{Program, Server};
@@ -191,7 +191,7 @@ fn cores(bench: &Bench, section: &mut Section) -> Result<()> {
         "with computing: p99 ms",
     ];
     let caption = "5,000 requests a second, and 20 ms of computing ten times a second";
-    let mut table = Table::new(caption, &columns);
+    let mut table = Table::new(caption, &columns).ranked(3, Best::Least);
     let mut rows = Vec::new();
     for (name, rounds) in names.iter().zip(&rounds) {
         let calm = |q| spread(part(rounds, |(calm, _)| calm.latency_ms(q)));

@@ -10,7 +10,7 @@
 use crate::bench::{Rounds, part};
 use crate::chart::Chart;
 use crate::load::Measured;
-use crate::section::Table;
+use crate::section::{Best, Table};
 use crate::stats::Spread;
 
 /// What the others are held against: places among the entrants.
@@ -45,7 +45,7 @@ pub fn compare(
         columns.push("CPU over the floor");
     }
     let mut compared = Compared {
-        table: Table::new(caption, &columns),
+        table: Table::new(caption, &columns).ranked(0, Best::Most),
         ratios: Vec::new(),
         over_floor: Vec::new(),
     };

@@ -3,7 +3,7 @@
 use crate::bench::{Bench, fail};
 use crate::chart::Chart;
 use crate::peers::{Peer, Platform, files, root};
-use crate::section::{Cell, Section, Table};
+use crate::section::{Best, Cell, Section, Table};
 use crate::source;
 use crate::stats::{Spread, figure};
 use lab::Result;
@@ -41,7 +41,7 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         "program, kB",
         "runtime, MB",
     ];
-    let mut table = Table::new("What it takes", &columns);
+    let mut table = Table::new("What it takes", &columns).ranked(0, Best::Least);
     let mut bars = Vec::new();
     for (peer, starts) in peers.iter().zip(&starts) {
         let lines = source::lines(&peer.sources);

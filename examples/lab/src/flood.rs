@@ -1,7 +1,7 @@
-//! Five servers of a program, and what an update costs them.
+//! The servers of a herd, all of one program, and what an update costs them.
 //!
 //! - Messages: with a counting proxy on each direction of each link.
-//! - Converged updates a second: five clients report to five servers at
+//! - Converged updates a second: a client of each server reports at
 //!   once; the herd has converged when no server works any more, and a sample
 //!   of the records is then asked of each.
 //! - The farthest server: each server gets a leaf for a neighbour, which is
@@ -9,13 +9,14 @@
 //!   is one hop more than the farthest server itself.
 //!
 //! ```text
-//! let messages = flood::messages(&lab, &program, 5_000)?;
-//! let rush = flood::rush(&lab, &program, 40_000)?;    // rush.per_second
-//! let times = flood::farthest(&lab, &program, 3_000)?;
+//! let herd = Herd::standard()?;
+//! let messages = flood::messages(&lab, &program, &herd, 5_000)?;
+//! let rush = flood::rush(&lab, &program, &herd, 40_000)?;    // rush.per_second
+//! let times = flood::farthest(&lab, &program, &herd, 3_000)?;
 //! ```
 
 use super::Result;
-use super::herd::{Herd, NAMES};
+use super::herd::Herd;
 use super::proxy::Proxies;
 use super::servers::{Lab, Program, Server, Start};
 use super::talk::{Client, PATIENCE, iamat};
@@ -31,15 +32,15 @@ use std::time::{Duration, Instant};
 /// Updates that a client sends before it reads their answers.
 const WINDOW: usize = 64;
 
-/// Updates that come before the timed ones.
+/// Updates that come before the timed ones, if there are as many of those.
 const WARM_UP: usize = 100;
 
 /// Nobody listens there: a WHATSAT that only wants to know whether there is a
 /// record must not wait for places.
 const NO_PLACES: [&str; 2] = ["--places-url", "https://127.0.0.1:1"];
 
-fn start_all(lab: &Lab, herd: &Herd, program: &Program) -> Result<Vec<Server>> {
-    NAMES
+fn start_all(lab: &Lab, herd: &Herd, names: &[String], program: &Program) -> Result<Vec<Server>> {
+    names
         .iter()
         .map(|name| {
             let start = Start::new(name).program(program).pinned();
@@ -62,10 +63,10 @@ impl Dice {
 
 /// Counts the AT lines between servers while clients report at random ones,
 /// several at a time; returns how many there are for one update.
-pub fn messages(lab: &Lab, program: &Program, updates: u64) -> Result<f64> {
-    let herd = Herd::standard()?;
-    let proxies = Proxies::between(&herd)?;
-    let servers: Vec<Server> = NAMES
+pub fn messages(lab: &Lab, program: &Program, herd: &Herd, updates: u64) -> Result<f64> {
+    let proxies = Proxies::between(herd)?;
+    let servers: Vec<Server> = herd
+        .names()
         .iter()
         .map(|name| {
             let start = Start::new(name).program(program);
@@ -89,26 +90,21 @@ pub fn messages(lab: &Lab, program: &Program, updates: u64) -> Result<f64> {
             }
         }
     }
-    let passed = proxies.wait_for_updates(MESSAGES * updates);
+    let passed = proxies.wait_for_updates(herd.messages() * updates);
     Ok(passed as f64 / updates as f64)
 }
 
-/// For one update on the course's graph: a spanning tree needs four, and each
-/// of the two links more brings two.
-pub const MESSAGES: u64 = 8;
-
 /// What a rush of updates came to.
 pub struct Rush {
-    /// Updates that all five know, a second.
+    /// Updates that all servers know, a second.
     pub per_second: f64,
-    /// CPU of all five for one of them.
+    /// CPU of all of them for one update.
     pub cpu_us: f64,
 }
 
-/// As many updates as five clients can get answered, `each` of every one.
-pub fn rush(lab: &Lab, program: &Program, each: usize) -> Result<Rush> {
-    let herd = Herd::standard()?;
-    let servers = start_all(lab, &herd, program)?;
+/// As many updates as a client of each server can get answered, `each` of every one.
+pub fn rush(lab: &Lab, program: &Program, herd: &Herd, each: usize) -> Result<Rush> {
+    let servers = start_all(lab, herd, &herd.names(), program)?;
     herd.wait_for_links()?;
     wait_until_quiet(&servers)?;
     let before = total_usage(&servers)?;
@@ -137,9 +133,9 @@ pub fn rush(lab: &Lab, program: &Program, each: usize) -> Result<Rush> {
 fn ask_a_sample(servers: &[Server], each: usize) -> Result<()> {
     for server in servers {
         let mut client = Client::connect(server.addr)?;
-        for origin in NAMES {
+        for origin in servers {
             for number in (0..each).rev().step_by(499) {
-                let id = format!("{origin}{number}");
+                let id = format!("{}{number}", origin.name);
                 if !client.knows(&id)? {
                     return Err(format!("{} has not heard of {id}", server.name).into());
                 }
@@ -204,17 +200,17 @@ const IDLE_SHARE: f64 = 0.03;
 
 /// Times `count` single updates from a random server to all leaves, in
 /// nanoseconds.
-pub fn farthest(lab: &Lab, program: &Program, count: usize) -> Result<Histogram<u64>> {
-    let mut herd = Herd::standard()?;
+pub fn farthest(lab: &Lab, program: &Program, herd: &Herd, count: usize) -> Result<Histogram<u64>> {
+    let (names, mut herd) = (herd.names(), herd.clone());
     let mut doors = Vec::new();
-    for name in NAMES {
+    for name in &names {
         let door = TcpListener::bind(("127.0.0.1", 0))?;
         let leaf = format!("Leaf{name}");
         herd.addrs.insert(leaf.clone(), door.local_addr()?);
         herd.link(name, &leaf);
         doors.push(door);
     }
-    let servers = start_all(lab, &herd, program)?;
+    let servers = start_all(lab, &herd, &names, program)?;
     let mut leaves = Leaves::accept(&doors)?;
     let mut clients: Vec<Client> = servers
         .iter()
@@ -223,9 +219,10 @@ pub fn farthest(lab: &Lab, program: &Program, count: usize) -> Result<Histogram<
     wait_until_quiet(&servers)?;
     let mut dice = Dice(0x5eed);
     let mut times = Histogram::<u64>::new(3)?;
-    for number in 0..WARM_UP + count {
+    let warm_up = WARM_UP.min(count);
+    for number in 0..warm_up + count {
         let (client, id) = (
-            &mut clients[dice.roll(NAMES.len())],
+            &mut clients[dice.roll(names.len())],
             format!("timed{number}"),
         );
         let line = iamat(&id);
@@ -233,7 +230,7 @@ pub fn farthest(lab: &Lab, program: &Program, count: usize) -> Result<Histogram<
         client.send(line.as_bytes())?;
         let arrived = leaves.wait_for(&id)?;
         client.accepted(&id)?;
-        if number >= WARM_UP {
+        if number >= warm_up {
             times.record((arrived - begun).as_nanos() as u64)?;
         }
     }

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -35,14 +36,32 @@ pub struct Herd {
     pub links: Vec<(String, String)>,
 }
 
+/// Below those that the kernel hands out: between our letting a port go and a
+/// server's taking it, no connection and no proxy gets it.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// The next port that nobody listens on. Programs that run at the same time
+/// begin far from each other.
+fn free_port() -> Result<TcpListener> {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let count = u32::from(PORTS.end - PORTS.start);
+    for _ in 0..count {
+        let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let place = std::process::id().wrapping_mul(7919).wrapping_add(taken) % count;
+        let port = PORTS.start + place as u16;
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            return Ok(listener);
+        }
+    }
+    Err(format!("no port of {PORTS:?} is free").into())
+}
+
 impl Herd {
     /// A herd on free ports. They are all bound before the first is let go,
     /// so no two are the same.
     pub fn new(names: &[&str], links: &[(&str, &str)]) -> Result<Herd> {
-        let listeners: Vec<TcpListener> = names
-            .iter()
-            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
-            .collect::<std::io::Result<_>>()?;
+        let listeners: Vec<TcpListener> =
+            names.iter().map(|_| free_port()).collect::<Result<_>>()?;
         let mut herd = Herd::default();
         for (name, listener) in names.iter().zip(&listeners) {
             herd.addrs.insert(name.to_string(), listener.local_addr()?);
@@ -65,6 +84,19 @@ impl Herd {
 
     pub fn link(&mut self, one: &str, other: &str) {
         self.links.push((one.to_string(), other.to_string()));
+    }
+
+    /// All servers, in the order of their names.
+    pub fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.addrs.keys().cloned().collect();
+        names.sort();
+        names
+    }
+
+    /// The least that flooding needs for one update: one for each link of a
+    /// spanning tree, and two for each link more.
+    pub fn messages(&self) -> u64 {
+        (2 * self.links.len() + 1).saturating_sub(self.addrs.len()) as u64
     }
 
     pub fn addr(&self, name: &str) -> SocketAddr {

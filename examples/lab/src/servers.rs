@@ -106,6 +106,18 @@ impl Lab {
         existing(self.profile.join(name))
     }
 
+    /// A command that runs a program of others on the servers' core.
+    pub fn beside(&self, program: &str) -> Command {
+        match &self.core {
+            Some(core) => {
+                let mut command = Command::new("taskset");
+                command.args(["--cpu-list", core, program]);
+                command
+            }
+            None => Command::new(program),
+        }
+    }
+
     /// A command that runs the load generator against `addr`.
     pub fn load(&self, addr: SocketAddr) -> Result<Command> {
         let mut command = Command::new(self.tool("load")?);

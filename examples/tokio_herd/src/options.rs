@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use herd::herd::Roster;
+use herd::herd::{RECORDS_MAX, Roster};
 
 /// How tokio is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Options {
     pub places_url: Option<String>,
     /// One more root for it, in PEM.
     pub ca_file: Option<PathBuf>,
+    /// Clients that the table takes.
+    pub max_records: usize,
     /// The journal's file.
     pub log: Option<PathBuf>,
     /// `BURN` is a command.
@@ -56,6 +58,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
         .optopt("", "places-url", "who answers WHATSAT", "URL")
         .optopt("", "ca-file", "one more root for it, in PEM", "PEM")
         .optopt("", "log", "the journal; none for no journal", "FILE")
+        .optopt("", "max-records", "clients the table takes", "N")
         .optflag("", "burn", "take BURN: for the comparison only");
     let matches = known.parse(arguments).map_err(|error| error.to_string())?;
     let [name] = &matches.free[..] else {
@@ -71,6 +74,8 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
     let Some(me) = roster.index_of(name) else {
         return Err(format!("{name} is none of {}", roster.names().join(", ")));
     };
+    let max_records = matches.opt_get("max-records");
+    let max_records = max_records.map_err(|error| format!("--max-records: {error}"))?;
     let log = matches.opt_str("log").unwrap_or(format!("{name}.log"));
     Ok(Options {
         flavor: flavor(matches.opt_str("flavor").as_deref())?,
@@ -78,6 +83,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
         me,
         places_url: matches.opt_str("places-url"),
         ca_file: matches.opt_str("ca-file").map(PathBuf::from),
+        max_records: max_records.unwrap_or(RECORDS_MAX),
         log: (log != "none").then(|| PathBuf::from(log)),
         burn: matches.opt_present("burn"),
     })

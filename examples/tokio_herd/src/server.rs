@@ -5,9 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use herd::herd::{
-    Command, Heard, Question, RECORDS_MAX, Replica, STORE_BYTES_MAX, Store, Taken, Ties,
-};
+use herd::herd::{Command, Heard, Question, Replica, STORE_BYTES_MAX, Store, Taken, Ties};
 use herd::net::LINE_MAX;
 
 use crate::burn::Burn;
@@ -52,7 +50,7 @@ impl Server {
         let roster = &options.roster;
         let link = |index: usize| Link::new(&roster.servers[index]);
         let neighbours = roster.neighbours(options.me);
-        let store = Store::new(RECORDS_MAX, STORE_BYTES_MAX, Ties::TotalOrder);
+        let store = Store::new(options.max_records, STORE_BYTES_MAX, Ties::TotalOrder);
         let (name, names) = (options.name(), roster.names());
         let replica = Replica::new(name, &names, Duration::ZERO, LINE_MAX, store);
         Ok(Server {
