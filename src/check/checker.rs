@@ -203,7 +203,10 @@ fn run_all<'a>(
             // A process that ends closes its sockets first.
             thread::sleep(MOMENT);
         }
-        let have_ended = stage.servers.ended();
+        let have_ended = match gone {
+            None => stage.servers.ended(),
+            Some(_) => Vec::new(),
+        };
         for who in &have_ended {
             ended += 1;
             if ended <= ENDED_MAX {
@@ -214,8 +217,10 @@ fn run_all<'a>(
             gone = stage.servers.mend().err().map(|CannotRun(why)| why);
             notes.extend(gone.iter().map(|why| stopped(CannotRun(why.clone()))));
         }
-        let last = (case, outcome);
+        let mut last = (case, outcome);
         told(&last);
+        // It has been shown, if anybody wanted to see it.
+        last.1.happened = Vec::new();
         ran.push(last);
     }
     if ended > ENDED_MAX {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::failure::{Failure, Judged};
 use super::log::Log;
-use super::servers::Servers;
+use super::servers::{CannotRun, Servers};
 use super::talk::{Manner, Talk};
 use super::text::{Text, Values};
 
@@ -14,6 +14,8 @@ const SAMPLE: usize = 10;
 /// An update is at another server within this time.
 const SOON: Duration = Duration::from_secs(5);
 const AGAIN: Duration = Duration::from_millis(20);
+/// All of a crowd's answers, or a burst's, have come within this time.
+const ALL: Duration = Duration::from_secs(30);
 /// The reports of a burst that are under way at a time.
 const AT_ONCE: u64 = 20;
 
@@ -55,8 +57,10 @@ pub fn crowd(
         let (name, at) = (name(number), at(report, reports));
         text(&format!("AT {name} ${{skew}} ${{id}} {at}"))
     };
+    let all = Instant::now() + ALL;
     for (number, talk, values) in &mut crowd {
         for report in 0..reports {
+            let manner = until(all, servers, manner)?;
             talk.line(&answer(*number, report)?, values, manner)?;
         }
     }
@@ -82,6 +86,7 @@ pub fn crowd(
 /// # Errors
 /// What is not so.
 pub fn burst(
+    servers: &Servers,
     talk: &mut Talk,
     to: &str,
     values: &mut Values,
@@ -90,7 +95,7 @@ pub fn burst(
 ) -> Judged {
     let long = "x".repeat(length as usize);
     let id = format!("${{id}}{long}");
-    let mut first = 0;
+    let (mut first, all) = (0, Instant::now() + ALL);
     while first < reports {
         let batch = first..reports.min(first + AT_ONCE);
         let mut commands = Vec::new();
@@ -100,11 +105,21 @@ pub fn burst(
         talk.say(&[commands])?;
         for report in batch.clone() {
             let line = format!("AT {to} ${{skew}} {id} {}", at(report, reports));
+            let manner = until(all, servers, manner)?;
             talk.line(&text(&line)?, values, manner)?;
         }
         first = batch.end;
     }
     Ok(())
+}
+
+/// No line is waited for beyond this time, nor when we are to stop.
+fn until(all: Instant, servers: &Servers, manner: Manner) -> Result<Manner, Failure> {
+    let stopped = |CannotRun(why)| Failure::nothing("", &why);
+    servers.go_on().map_err(stopped)?;
+    let left = all.saturating_duration_since(Instant::now());
+    let patience = manner.patience.min(left);
+    Ok(Manner { patience, ..manner })
 }
 
 /// Where a client is, and when: each report is newer than the one before.

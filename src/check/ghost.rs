@@ -13,6 +13,8 @@ use super::log::Log;
 
 /// Between two looks.
 const GLANCE: Duration = Duration::from_millis(5);
+/// So many connections it takes at a time; others end at once.
+const STREAMS_MAX: usize = 64;
 /// So much is kept of what is said.
 const SAID_MAX: usize = 1 << 20;
 
@@ -80,7 +82,7 @@ impl Haunting {
             while let Ok((stream, _)) = self.listener.accept() {
                 // Its end is a reset, which leaves nothing on the port that would keep a server off it.
                 let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
-                if stream.set_nonblocking(true).is_ok() {
+                if streams.len() < STREAMS_MAX && stream.set_nonblocking(true).is_ok() {
                     streams.push(stream);
                 }
             }
@@ -111,6 +113,20 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn it_takes_so_many_connections() {
+        let free = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let address = free.expect("a free port");
+        let _ghost = Ghost::stand("Bona", address, &Log::new(false)).expect("it listens");
+        let connect = |_| TcpStream::connect(address).expect("it listens");
+        let mut streams: Vec<TcpStream> = (0..=STREAMS_MAX).map(connect).collect();
+        let patience = Some(Duration::from_secs(10));
+        let last = &mut streams[STREAMS_MAX];
+        last.set_read_timeout(patience).expect("a limit");
+        let ended = last.read(&mut [0]).expect_err("a reset");
+        assert_eq!(ended.kind(), ErrorKind::ConnectionReset);
+    }
 
     #[test]
     fn it_hears_so_much_and_leaves_its_port() {

@@ -288,7 +288,14 @@ impl Run<'_> {
 
     fn burst(&mut self, to: &str, many: [u64; 2]) -> Judged {
         let mut talk = self.open(ITS_OWN, to)?;
-        crowd::burst(&mut talk, to, &mut self.values, self.manner, many)
+        crowd::burst(
+            &self.stage.servers,
+            &mut talk,
+            to,
+            &mut self.values,
+            self.manner,
+            many,
+        )
     }
 
     fn stand(&mut self, to: &str) -> Judged {

@@ -150,6 +150,8 @@ impl Servers {
             Act::Kill => {
                 if let Some(mut child) = self.servers[index].child.take() {
                     signal(&child, "KILL");
+                    // If there was no shell to say it: it would be waited for in vain.
+                    let _ = child.kill();
                     let _ = child.wait();
                 }
             }
@@ -230,6 +232,7 @@ impl Servers {
             }
             // Whatever it has started itself goes with it.
             signal(child, "KILL");
+            let _ = child.kill();
             let _ = child.wait();
         }
         killed
@@ -342,7 +345,8 @@ fn listen(mut output: impl Read + Send + 'static, printed: &Printed, log: Log, w
 fn last_words(printed: &Printed) -> String {
     let printed = printed.lock().unwrap_or_else(PoisonError::into_inner);
     let text = String::from_utf8_lossy(&printed);
-    let lines: Vec<&str> = text.lines().collect();
+    let printable = |line: &str| line.replace(|c: char| c.is_control() && c != '\t', "?");
+    let lines: Vec<String> = text.lines().map(printable).collect();
     let last = &lines[lines.len().saturating_sub(5)..];
     match last.is_empty() {
         true => String::from("; it printed nothing"),

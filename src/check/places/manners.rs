@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::question::Question;
 
 /// A slow one thinks for so long.
-const SLOW: Duration = Duration::from_millis(1_000);
+const SLOW: Duration = Duration::from_millis(2_000);
 
 /// One way to behave.
 pub struct Manner {

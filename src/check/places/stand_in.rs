@@ -18,6 +18,8 @@ use crate::check::log::Log;
 const CONNECTIONS_MAX: usize = 256;
 /// A connection that is idle for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
+/// Before it accepts again, if it could not.
+const PAUSE: Duration = Duration::from_millis(20);
 /// So many questions of a case are remembered, and so many answers.
 const KEPT_MAX: usize = 64;
 /// Bytes of a chunk: few, so that characters are cut in two.
@@ -134,7 +136,12 @@ fn listen(shared: &Arc<Shared>, is_tls: bool) -> io::Result<SocketAddr> {
     let address = listener.local_addr()?;
     let shared = Arc::clone(shared);
     let accept = move || {
-        for stream in listener.incoming().flatten() {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else {
+                // Mostly for want of descriptors, and so will the next be.
+                thread::sleep(PAUSE);
+                continue;
+            };
             let shared = Arc::clone(&shared);
             // Without a thread for it, it closes.
             let _ = thread::Builder::new().spawn(move || shared.serve(stream, is_tls));
