@@ -6,7 +6,6 @@
 //! ```
 
 use crate::peers::Peer;
-use crate::places::Places;
 use crate::runtimes::Runtimes;
 use crate::section::Section;
 use lab::Result;
@@ -19,7 +18,6 @@ pub struct Bench {
     pub lab: Lab,
     pub runtimes: Runtimes,
     pub peers: Vec<Peer>,
-    pub places: Places,
     /// All that this process might use before it went to one of them.
     pub cores: String,
     /// In miniature.

@@ -8,6 +8,7 @@
 
 use crate::bench::{Bench, again_if_taken, fail};
 use crate::peers::{Peer, Platform};
+use crate::places::args_of;
 use crate::section::{Cell, Section, Table};
 use lab::herd::Herd;
 use lab::servers::Program;
@@ -42,6 +43,14 @@ pub fn measure(bench: &Bench) -> Result<Section> {
         let report = again_if_taken(|| begun.take().unwrap_or_else(|| start(peer))?.report());
         match report {
             Ok(report) => {
+                if report.0["skipped"] != 0 {
+                    fail(
+                        &mut section,
+                        &peer.label,
+                        "conformance",
+                        "some cases were skipped",
+                    );
+                }
                 for row in report.failed() {
                     fail(&mut section, &peer.label, word(row, "id"), &told(row));
                 }
@@ -94,7 +103,7 @@ impl Check {
             .args(&program.argv)
             .args(["{name}", "--herd"])
             .arg(&herd)
-            .args(bench.places.args(platform))
+            .args(args_of(platform, "{places_url}", "{ca_file}"))
             .args(["--log", "none"])
             .envs(program.env.iter().map(|(name, value)| (name, value)))
             .current_dir(&bench.lab.directory)

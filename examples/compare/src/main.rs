@@ -49,7 +49,6 @@ use bench::Bench;
 use lab::servers::Lab;
 use lab::{Result, guard, servers};
 use machine::Machine;
-use places::Places;
 use report::About;
 use runtimes::Runtimes;
 use section::Section;
@@ -182,12 +181,10 @@ fn run() -> Result<bool> {
     let lab = Lab::new("compare", None)?.on_own_core()?;
     guard::watch(&lab, if quick { QUICK_LIMIT } else { LIMIT })?;
     let (peers, absent) = peers::find(&lab, &runtimes, &wanted)?;
-    let places = Places::start(&lab, "places", 0)?;
     let bench = Bench {
         lab,
         runtimes,
         peers,
-        places,
         cores: machine.core_list.clone(),
         quick,
         rounds,

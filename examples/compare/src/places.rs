@@ -48,20 +48,20 @@ impl Places {
 
     /// The options of a server that asks here.
     pub fn args(&self, platform: Platform) -> Vec<String> {
-        let ca_file = self.ca_file.display().to_string();
-        let mut args: Vec<String> = Vec::new();
-        if platform == Platform::Ours {
-            // Ours knows both of Google's APIs; the peers know the older.
-            args.extend(["--places", "legacy"].map(String::from));
-        }
-        args.extend([
-            "--places-url".into(),
-            self.url.clone(),
-            "--ca-file".into(),
-            ca_file,
-        ]);
-        args
+        args_of(platform, &self.url, &self.ca_file.display().to_string())
     }
+}
+
+/// The options of a server that asks at this URL, and trusts this authority there.
+pub fn args_of(platform: Platform, url: &str, ca_file: &str) -> Vec<String> {
+    // Ours knows both of Google's APIs; the peers know the older.
+    let api: &[&str] = match platform {
+        Platform::Ours => &["--places", "legacy"],
+        _ => &[],
+    };
+    let place = ["--places-url", url, "--ca-file", ca_file];
+    let words = api.iter().chain(&place);
+    words.map(|word| word.to_string()).collect()
 }
 
 /// Its address by name: the certificate is for that.
