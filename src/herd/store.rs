@@ -82,6 +82,8 @@ pub struct Store {
     /// then in the caches, where most of a lookup's time goes. Never iterated.
     index: Vec<HashMap<u32, u32, BuildHasherDefault<AlreadyHashed>>>,
     seed: SharedSeed,
+    /// Where hashes begin: from zero, ids that begin with eight NULs would all have one hash, whatever the seed.
+    start: u64,
     bytes: usize,
     kept: u64,
     records_max: usize,
@@ -95,8 +97,9 @@ impl Store {
         Store {
             records: Vec::new(),
             index: (0..SHARDS).map(|_| HashMap::default()).collect(),
-            // Nobody can know it, so nobody can choose ids that share a hash.
+            // Nobody can know them, so nobody can choose ids that share a hash.
             seed: SharedSeed::from_u64(RandomState::new().hash_one(0)),
+            start: RandomState::new().hash_one(1),
             bytes: 0,
             kept: 0,
             records_max: records_max.min(NONE as usize),
@@ -160,7 +163,7 @@ impl Store {
     }
 
     fn hash(&self, id: &[u8]) -> u64 {
-        let mut hasher = FoldHasher::with_seed(0, &self.seed);
+        let mut hasher = FoldHasher::with_seed(self.start, &self.seed);
         hasher.write(id);
         hasher.finish()
     }
@@ -416,6 +419,14 @@ mod tests {
             let lines = (0..).map_while(|position| store.line(position));
             assert_eq!(store.bytes().0, lines.map(<[u8]>::len).sum::<usize>());
         }
+    }
+
+    #[test]
+    fn ids_that_begin_with_zeros_share_no_hash() {
+        let store = store(10, 1000);
+        let hash = |number: u32| store.hash(format!("\0\0\0\0\0\0\0\0{number:08}").as_bytes());
+        let hashes: std::collections::HashSet<u64> = (0..1000).map(hash).collect();
+        assert_eq!(hashes.len(), 1000);
     }
 
     #[test]

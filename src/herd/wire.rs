@@ -297,6 +297,11 @@ impl<'a> Command<'a> {
     /// says nothing: look for a line, and [`parse`](Command::parse) it.
     #[inline]
     pub fn in_front(input: &'a [u8]) -> Option<(Command<'a>, usize)> {
+        // Such a line begins with its command. White space may be much, and would be walked over again for
+        // every line in it.
+        if input.first().is_none_or(|&byte| is_white_space(byte)) {
+            return None;
+        }
         let mut fields = Fields::of(input);
         let command = fields.command()?;
         let is_line = fields.single && input.get(fields.at) == Some(&b'\n');
