@@ -155,6 +155,8 @@ struct Fields<'a> {
     at: usize,
     /// Single spaces have separated all fields so far, as in the one form of a line.
     single: bool,
+    /// The line's end is not known, and only its one form is looked for.
+    in_front: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -163,6 +165,7 @@ impl<'a> Fields<'a> {
             line,
             at: 0,
             single: true,
+            in_front: false,
         }
     }
 
@@ -180,6 +183,10 @@ impl<'a> Fields<'a> {
 
     fn any_gap(&mut self) -> bool {
         let start = self.at;
+        if self.in_front {
+            // LFs are white space too: here they would be walked over again for every line.
+            return false;
+        }
         let rest = self.line[start..].iter();
         self.at += rest.take_while(|&&byte| is_white_space(byte)).count();
         let some = self.at > start;
@@ -297,14 +304,12 @@ impl<'a> Command<'a> {
     /// says nothing: look for a line, and [`parse`](Command::parse) it.
     #[inline]
     pub fn in_front(input: &'a [u8]) -> Option<(Command<'a>, usize)> {
-        // Such a line begins with its command. White space may be much, and would be walked over again for
-        // every line in it.
-        if input.first().is_none_or(|&byte| is_white_space(byte)) {
-            return None;
-        }
-        let mut fields = Fields::of(input);
+        let mut fields = Fields {
+            in_front: true,
+            ..Fields::of(input)
+        };
         let command = fields.command()?;
-        let is_line = fields.single && input.get(fields.at) == Some(&b'\n');
+        let is_line = input.get(fields.at) == Some(&b'\n');
         is_line.then_some((command, fields.at))
     }
 }
@@ -388,6 +393,18 @@ mod tests {
             bound: 20,
         };
         assert_eq!(question, Some(Command::Whatsat(wanted)));
+    }
+
+    #[test]
+    fn white_space_in_front_is_not_walked_over() {
+        let blanks = [b"PEER", &b"\n".repeat(1 << 20)[..]].concat();
+        let mut fields = Fields {
+            in_front: true,
+            ..Fields::of(&blanks)
+        };
+        assert!(fields.command().is_none());
+        assert_eq!(fields.at, b"PEER".len());
+        assert_eq!(Command::in_front(&blanks[4..]), None);
     }
 
     #[test]
